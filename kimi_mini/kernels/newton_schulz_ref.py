@@ -1,0 +1,43 @@
+"""Newton-Schulz orthogonalisation by definition, and the published coefficient sets."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Each row: one (a, b, c) per step of X <- aX + b(XX^T)X + c(XX^T)^2 X; the last one repeats when there are more steps.
+COEFFICIENTS: dict[str, tuple[tuple[float, float, float], ...]] = {
+    # Keller Jordan's Muon; used by Moonlight (arXiv 2502.16982, 2.1).
+    "muon": ((3.4445, -4.7750, 2.0315),),
+    # Polar Express, five steps, safety 1.02 (arXiv 2505.16932).
+    "polar_express": (
+        (8.1566, -22.4833, 15.8788),
+        (4.0429, -2.8089, 0.5000),
+        (3.8917, -2.7725, 0.5061),
+        (3.2858, -2.3681, 0.4645),
+        (2.3465, -1.7098, 0.4232),
+    ),
+}
+
+
+def step_coefficients(name: str, steps: int) -> list[tuple[float, float, float]]:
+    """The (a, b, c) of each of `steps` steps. Raises ValueError for an unknown name or a negative count."""
+    if name not in COEFFICIENTS:
+        raise ValueError(f"coefficients = {name!r} is unknown; expected one of {', '.join(COEFFICIENTS)}")
+    if steps < 0:
+        raise ValueError(f"steps = {steps} will not do; expected a number >= 0")
+    row = COEFFICIENTS[name]
+    return [row[min(i, len(row) - 1)] for i in range(steps)]
+
+
+def newton_schulz(x_AB: Tensor, *, steps: int, coefficients: str, dtype: torch.dtype | None, eps: float) -> Tensor:
+    if x_AB.ndim > 2:
+        return torch.stack([newton_schulz(x, steps=steps, coefficients=coefficients, dtype=dtype, eps=eps) for x in x_AB])
+    x = x_AB.to(dtype or x_AB.dtype)
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x  # the Gram matrix of the short side is the small one
+    x = x / x.norm().clamp_min(eps)  # singular values into [0, 1]
+    for a, b, c in step_coefficients(coefficients, steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x.T if tall else x).to(x_AB.dtype)

@@ -1,0 +1,31 @@
+"""Newton-Schulz, fast: many same-shaped matrices at once, in chunks small enough for the processor's cache."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .newton_schulz_ref import step_coefficients
+
+_CHUNK = 16  # matrices per batched product on a CPU; 8 to 32 measure alike, all at once streams past the L2 cache
+
+
+def newton_schulz(x_AB: Tensor, *, steps: int, coefficients: str, dtype: torch.dtype | None, eps: float) -> Tensor:
+    triples = step_coefficients(coefficients, steps)
+    batch = x_AB.reshape(-1, *x_AB.shape[-2:])
+    chunk = _CHUNK if x_AB.device.type == "cpu" else max(len(batch), 1)
+    out = torch.empty_like(batch)
+    for part, into in zip(batch.split(chunk), out.split(chunk), strict=True):
+        into.copy_(_iterate(part, triples, dtype or x_AB.dtype, eps))
+    return out.view(x_AB.shape)
+
+
+def _iterate(x_nAB: Tensor, triples: list[tuple[float, float, float]], dtype: torch.dtype, eps: float) -> Tensor:
+    tall = x_nAB.shape[-2] > x_nAB.shape[-1]
+    x = (x_nAB.mT if tall else x_nAB).to(dtype)
+    x = x / x.flatten(1).norm(dim=1).clamp_min(eps)[:, None, None]
+    for a, b, c in triples:
+        gram = torch.bmm(x, x.mT)
+        poly = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        x = torch.baddbmm(x, poly, x, beta=a)
+    return x.mT if tall else x

@@ -1,0 +1,32 @@
+"""Row-wise operations: RMSNorm and cross-entropy, slow twin beside fast form."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..device import at_least_fp32
+
+IGNORE = -100
+
+
+def rms_norm_ref(x_D: Tensor, weight_D: Tensor, eps: float) -> Tensor:
+    wide = x_D.to(at_least_fp32(x_D.dtype))
+    normed = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
+    return normed.to(x_D.dtype) * weight_D.to(x_D.dtype)
+
+
+def rms_norm_torch(x_D: Tensor, weight_D: Tensor, eps: float) -> Tensor:
+    return F.rms_norm(x_D, x_D.shape[-1:], weight_D.to(x_D.dtype), eps)
+
+
+def cross_entropy_ref(logits_TV: Tensor, target_T: Tensor) -> Tensor:
+    counted = target_T != IGNORE
+    log_probs = torch.log_softmax(logits_TV[counted].to(at_least_fp32(logits_TV.dtype)), dim=-1)
+    return -log_probs.gather(1, target_T[counted].unsqueeze(1)).sum()
+
+
+def cross_entropy_torch(logits_TV: Tensor, target_T: Tensor) -> Tensor:
+    wide = logits_TV.to(at_least_fp32(logits_TV.dtype))
+    return F.cross_entropy(wide, target_T, ignore_index=IGNORE, reduction="sum")

@@ -1,0 +1,97 @@
+"""Mixture of experts: a sigmoid router with a selection bias, many small experts, one shared expert.
+
+Legend: T tokens (batch and time flattened), D width, E experts, K chosen per token, F expert width, G groups.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import kernels
+from ..config import ModelConfig
+from ..device import at_least_fp32
+from .layers import SwiGLU
+
+
+class Routing(NamedTuple):
+    """Who answers for each token: the chosen experts, their output weights, and every expert's unbiased score."""
+
+    expert_TK: Tensor
+    weight_TK: Tensor
+    score_TE: Tensor
+
+
+class Router(nn.Module):
+    """Scores in at least fp32; the bias steers who is chosen and never how loud (DeepSeek-V3 report, equations 12-16)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        c = config
+        self.k, self.n_group, self.topk_group = c.num_experts_per_tok, c.n_group, c.topk_group
+        self.normalise, self.scale = c.norm_topk_prob, c.routed_scaling_factor
+        self.weight = nn.Parameter(torch.empty(c.n_routed_experts, c.hidden_size))
+        self.register_buffer("selection_bias", torch.zeros(c.n_routed_experts))
+
+    def forward(self, x_TD: Tensor) -> Routing:
+        wide = at_least_fp32(x_TD.dtype)
+        score_TE = torch.sigmoid(F.linear(x_TD.to(wide), self.weight.to(wide)))
+        choice_TE = score_TE.detach() + self.selection_bias
+        if self.n_group > 1:
+            choice_TE = self._keep_best_groups(choice_TE)
+        expert_TK = choice_TE.topk(self.k, dim=-1).indices
+        weight_TK = score_TE.gather(1, expert_TK)
+        if self.normalise:
+            weight_TK = weight_TK / (weight_TK.sum(-1, keepdim=True) + 1e-20)
+        return Routing(expert_TK, weight_TK * self.scale, score_TE)
+
+    def _keep_best_groups(self, choice_TE: Tensor) -> Tensor:
+        # A group is worth the sum of its two best; closed groups get -inf (0 could still win against negative choices).
+        choice_TGe = choice_TE.unflatten(-1, (self.n_group, -1))
+        worth_TG = choice_TGe.topk(2, dim=-1).values.sum(-1)
+        open_TG = torch.zeros_like(worth_TG, dtype=torch.bool).scatter_(1, worth_TG.topk(self.topk_group, -1).indices, True)
+        return choice_TGe.masked_fill(~open_TG[..., None], float("-inf")).flatten(-2)
+
+    def _apply(self, fn, recurse: bool = True):
+        # .half() and .bfloat16() must not round the bias: its steps of 0.001 would vanish.
+        before = self.selection_bias
+        super()._apply(fn, recurse)
+        if self.selection_bias.dtype in (torch.float16, torch.bfloat16):
+            self.selection_bias = before.to(self.selection_bias.device, torch.float32)
+        return self
+
+
+class Experts(nn.Module):
+    """All routed experts of a layer as two slabs; the last two axes of each are one matrix (Muon's unit)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        n, width, hidden = config.n_routed_experts, config.hidden_size, config.moe_intermediate_size
+        self.gate_up = nn.Parameter(torch.empty(n, 2, hidden, width))
+        self.down = nn.Parameter(torch.empty(n, width, hidden))
+
+    def forward(self, x_TD: Tensor, routing: Routing) -> Tensor:
+        gate_up, down = self.gate_up.to(x_TD.dtype), self.down.to(x_TD.dtype)
+        return kernels.grouped_mlp(x_TD, routing.expert_TK, routing.weight_TK, gate_up, down)
+
+
+class MoE(nn.Module):
+    """Routed experts plus the always-on, unweighted shared expert (several are stored as one wider MLP)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.router = Router(config)
+        self.experts = Experts(config)
+        self.shared = SwiGLU(config.hidden_size, config.n_shared_experts * config.moe_intermediate_size)
+
+    def forward(self, x_BTD: Tensor, real_BT: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Returns (y_BTD, expert_load_E): how many assignments each expert got from real (not padding) tokens."""
+        x_TD = x_BTD.flatten(0, 1)
+        routing = self.router(x_TD)
+        y_TD = self.experts(x_TD, routing) + self.shared(x_TD)
+        counted_TK = routing.expert_TK if real_BT is None else routing.expert_TK[real_BT.flatten()]
+        expert_load_E = torch.bincount(counted_TK.flatten(), minlength=len(self.router.selection_bias))
+        return y_TD.view_as(x_BTD), expert_load_E
