@@ -13,6 +13,7 @@ from typing import Literal
 
 from . import attention_ref, attention_torch, grouped_mlp_ref, grouped_mlp_torch, newton_schulz_ref, newton_schulz_torch, rows
 from .newton_schulz_ref import COEFFICIENTS as NEWTON_SCHULZ_COEFFICIENTS
+from .newton_schulz_ref import step_coefficients
 
 Impl = Literal["ref", "torch", "auto"]
 
@@ -24,6 +25,7 @@ __all__ = [
     "latent_attention",
     "newton_schulz",
     "rms_norm",
+    "step_coefficients",
 ]
 
 

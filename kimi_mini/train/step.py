@@ -1,0 +1,98 @@
+"""One training step, whole: MuonClip (K2 report, Algorithm 1) and expert balance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ..model import ForwardStats, KimiMini
+from ..optim import balance_experts_, qk_clip_
+from .loss import Batch
+
+LossFn = Callable[[Tensor, Batch], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class StepConfig:
+    """What a step does besides learning. tau is K2's 100; the other values are not published for K2.
+
+    tau = inf measures and never clips; max_grad_norm = inf only measures; bias_rate = 0 leaves the biases alone.
+    """
+
+    tau: float = 100.0
+    alpha: float = 0.5
+    bias_rate: float = 1e-3
+    centred_bias: bool = False
+    max_grad_norm: float = 1.0
+
+
+class StepReport(NamedTuple):
+    """Mean loss per target in nats, targets counted, gradient norm before clipping, the stats and the clip's factors."""
+
+    loss: float
+    count: int
+    grad_norm: float
+    stats: ForwardStats
+    gamma_LH: Tensor
+
+
+def train_step(
+    model: KimiMini, optimizer: Optimizer, micro_batches: Iterable[Batch], loss_fn: LossFn, config: StepConfig
+) -> StepReport:
+    """One update from all micro-batches of all ranks, as if they had been one batch.
+
+    `loss_fn(logits_BTV, batch)` returns (sum, count). Raises FloatingPointError, with the weights untouched, when loss or
+    gradient is not finite, and ValueError when there is nothing to learn from.
+    """
+    optimizer.zero_grad()
+    stats, loss_sum, count = None, 0.0, 0
+    for batch in micro_batches:
+        out = model(batch.tokens_BT, batch.mask_BT, batch.positions)
+        batch_sum, batch_count = loss_fn(out.logits_BTV, batch)
+        batch_sum.backward()
+        stats = out.stats.merge(stats)  # a maximum for logits, a sum for load
+        loss_sum, count = loss_sum + batch_sum.detach(), count + batch_count
+    stats = _all_reduce(stats)
+    loss, count = _average_gradients_(model, loss_sum, count)
+    grad_norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm).item()
+    _require_finite(loss, grad_norm, stats)
+
+    optimizer.step()  # lines 2-4: momentum, Newton-Schulz, weight decay
+    gamma_LH = qk_clip_(model, stats.max_logits_LH, tau=config.tau, alpha=config.alpha)  # lines 5-6
+    balance_experts_(model, stats.expert_load_LE, rate=config.bias_rate, centred=config.centred_bias)
+    return StepReport(loss, count, grad_norm, stats, gamma_LH)
+
+
+def _all_reduce(stats: ForwardStats | None) -> ForwardStats:
+    if stats is None:
+        raise ValueError("micro_batches is empty; expected at least one Batch")
+    return stats.all_reduce()
+
+
+@torch.no_grad()
+def _average_gradients_(model: KimiMini, loss_sum: Tensor, count: Tensor) -> tuple[float, int]:
+    """Divide the summed gradients by the number of targets over micro-batches and ranks; return the mean loss and count."""
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    total = torch.stack((loss_sum.double(), count.double()))
+    if dist.is_available() and dist.is_initialized():
+        for tensor in (total, *grads):
+            dist.all_reduce(tensor)
+    loss_sum, count = total.tolist()
+    if count == 0:
+        raise ValueError("no micro-batch has a target (all are -100 or none is given); expected at least one token to learn from")
+    torch._foreach_div_(grads, count)
+    return loss_sum / count, int(count)
+
+
+def _require_finite(loss: float, grad_norm: float, stats: ForwardStats) -> None:
+    if not (torch.tensor([loss, grad_norm]).isfinite().all()):
+        raise FloatingPointError(
+            f"loss = {loss}, gradient norm = {grad_norm}, largest attention logit = {stats.max_logits_LH.max().item()}; "
+            "expected finite numbers. The weights were not touched: lower the learning rate or tau, or look at the batch"
+        )
