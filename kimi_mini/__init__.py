@@ -22,7 +22,7 @@ _HOME = {
     "ForwardStats": "model",
     "from_pretrained": "hub",
     "save_pretrained": "hub",
-    "generate": "generate",
+    "generate": "generation",
 }
 _SUBPACKAGES = ("accounting", "config", "kernels", "model", "optim", "train", "viz")
 

@@ -191,21 +191,33 @@ def _validate(c: ModelConfig) -> None:
     _require(_is_number(c.aux_loss_alpha) and c.aux_loss_alpha >= 0, "aux_loss_alpha", c.aux_loss_alpha, "a number >= 0")
 
     layers, experts = c.num_hidden_layers, c.n_routed_experts
-    _require(c.first_k_dense_replace <= layers, "first_k_dense_replace", c.first_k_dense_replace, f"at most num_hidden_layers = {layers}")
+    _require(
+        c.first_k_dense_replace <= layers,
+        "first_k_dense_replace",
+        c.first_k_dense_replace,
+        f"at most num_hidden_layers = {layers}",
+    )
     _require(c.qk_rope_head_dim % 2 == 0, "qk_rope_head_dim", c.qk_rope_head_dim, "an even number: positions turn pairs")
-    _require(c.num_experts_per_tok <= experts, "num_experts_per_tok", c.num_experts_per_tok, f"at most n_routed_experts = {experts}")
+    _require(
+        c.num_experts_per_tok <= experts, "num_experts_per_tok", c.num_experts_per_tok, f"at most n_routed_experts = {experts}"
+    )
     _require(experts % c.n_group == 0, "n_group", c.n_group, f"a divisor of n_routed_experts = {experts}")
     _require(c.topk_group <= c.n_group, "topk_group", c.topk_group, f"at most n_group = {c.n_group}")
     if c.n_group > 1:
         size = experts // c.n_group
-        _require(size >= 2, "n_group", c.n_group, f"at most n_routed_experts / 2 = {experts // 2}: a group is scored by its two best")
+        _require(
+            size >= 2, "n_group", c.n_group, f"at most n_routed_experts / 2 = {experts // 2}: a group is scored by its two best"
+        )
         open_experts = c.topk_group * size
         _require(
             c.num_experts_per_tok <= open_experts, "topk_group", c.topk_group,
             f"enough groups to hold num_experts_per_tok = {c.num_experts_per_tok} experts (now {open_experts})",
         )  # fmt: skip
     _require(
-        c.rope_scaling is None or isinstance(c.rope_scaling, YarnScaling), "rope_scaling", c.rope_scaling, "None or YarnScaling(...)"
+        c.rope_scaling is None or isinstance(c.rope_scaling, YarnScaling),
+        "rope_scaling",
+        c.rope_scaling,
+        "None or YarnScaling(...)",
     )
     for name in ("bos_token_id", "eos_token_id"):
         value = getattr(c, name)

@@ -38,8 +38,9 @@ def _pick(impl: Impl, ref: Callable, fast: Callable) -> Callable:
 def attention(q_BTHN, k_BTHN, v_BTHM, *, scale, document_BT=None, impl: Impl = "auto"):
     """Causal attention that also says how large its logits got: `(out_BTHM, max_logits_H)`.
 
-    `max_logits_H` is the exact signed maximum of the scaled causal logits over the batch (K2 report, 2.1), detached. `document_BT` holds 0 for padding and 1, 2, ... for packed documents; tokens see only their own document, and
-    padding stays out of the maximum (-inf when nothing is left).
+    `max_logits_H` is the exact signed maximum of the scaled causal logits over the batch (K2 report, 2.1), detached.
+    `document_BT` holds 0 for padding and 1, 2, ... for packed documents; tokens see only their own document, and padding
+    stays out of the maximum (-inf when nothing is left).
     """
     run = _pick(impl, attention_ref.attention, attention_torch.attention)
     return run(q_BTHN, k_BTHN, v_BTHM, scale=scale, document_BT=document_BT)

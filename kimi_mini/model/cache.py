@@ -15,7 +15,12 @@ class LatentCache:
     """
 
     def __init__(
-        self, config: ModelConfig, batch: int, capacity: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+        self,
+        config: ModelConfig,
+        batch: int,
+        capacity: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
     ) -> None:
         shape = (config.num_hidden_layers, batch, capacity, config.cache_width)
         self.entries_LBSX = torch.zeros(shape, dtype=dtype, device=device)

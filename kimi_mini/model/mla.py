@@ -15,6 +15,7 @@ X = C + R cache width, D model width.
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from .. import kernels
@@ -47,27 +48,28 @@ class MLA(nn.Module):
     @property
     def q_up_nope(self) -> Tensor:
         """Content rows of the query projection, [H, nope, in]."""
-        return self.q_up.weight.unflatten(0, (self.heads, -1))[:, : self.nope]
+        return rearrange(self.q_up.weight, "(h n) c -> h n c", h=self.heads)[:, : self.nope]
 
     @property
     def q_up_rope(self) -> Tensor:
         """Rotary rows of the query projection, [H, R, in]."""
-        return self.q_up.weight.unflatten(0, (self.heads, -1))[:, self.nope :]
+        return rearrange(self.q_up.weight, "(h n) c -> h n c", h=self.heads)[:, self.nope :]
 
     @property
     def k_up(self) -> Tensor:
         """Content key rows, [H, nope, C]."""
-        return self.kv_up.weight.unflatten(0, (self.heads, -1))[:, : self.nope]
+        return rearrange(self.kv_up.weight, "(h n) c -> h n c", h=self.heads)[:, : self.nope]
 
     @property
     def v_up(self) -> Tensor:
         """Value rows, [H, M, C]."""
-        return self.kv_up.weight.unflatten(0, (self.heads, -1))[:, self.nope :]
+        return rearrange(self.kv_up.weight, "(h n) c -> h n c", h=self.heads)[:, self.nope :]
 
     def queries(self, x_BTD: Tensor, rope: Rope) -> Tensor:
         """q_BTHN with the rotary part turned."""
         inner = self.q_norm(self.q_down(x_BTD)) if self.has_q_latent else x_BTD
-        nope, rotary = self.q_up(inner).unflatten(-1, (self.heads, -1)).tensor_split([self.nope], -1)
+        q_BTHN = rearrange(self.q_up(inner), "b t (h n) -> b t h n", h=self.heads)
+        nope, rotary = q_BTHN.tensor_split([self.nope], -1)
         return torch.cat((nope, rotate(rotary, rope)), dim=-1)
 
     def cache_entries(self, x_BTD: Tensor, rope: Rope) -> Tensor:
@@ -82,12 +84,13 @@ class MLA(nn.Module):
         if entries_BTX is None:
             entries_BTX = self.cache_entries(x_BTD, rope)
         latent, k_rope = entries_BTX.tensor_split([self.latent_dim], -1)
-        k_nope, v_BTHM = self.kv_up(latent).unflatten(-1, (self.heads, -1)).tensor_split([self.nope], -1)
+        kv_up = rearrange(self.kv_up(latent), "b t (h n) -> b t h n", h=self.heads)
+        k_nope, v_BTHM = kv_up.tensor_split([self.nope], -1)
         k_BTHN = torch.cat((k_nope, k_rope.unsqueeze(2).expand(-1, -1, self.heads, -1)), dim=-1)
         out_BTHM, max_logits_H = kernels.attention(
             self.queries(x_BTD, rope), k_BTHN, v_BTHM, scale=self.scale, document_BT=document_BT
         )
-        return self.out(out_BTHM.flatten(2)), max_logits_H
+        return self.out(rearrange(out_BTHM, "b t h m -> b t (h m)")), max_logits_H
 
     def decode(self, x_BTD: Tensor, rope: Rope, cache_BSX: Tensor, visible_BT: Tensor) -> tuple[Tensor, Tensor]:
         """Absorbed path: the key and value up-projections move into query and output, the cache is read as it is.
@@ -100,7 +103,7 @@ class MLA(nn.Module):
             torch.cat((absorbed, rotary), -1), cache_BSX, visible_BT, latent_dim=self.latent_dim, scale=self.scale
         )
         out_BTHM = torch.einsum("bthc,hmc->bthm", latent_BTHC, self.v_up.to(latent_BTHC.dtype))
-        return self.out(out_BTHM.flatten(2)), max_logits_H
+        return self.out(rearrange(out_BTHM, "b t h m -> b t (h m)")), max_logits_H
 
     @torch.no_grad()
     def rescale_qk_(self, gamma_H: Tensor, alpha: float = 0.5) -> None:

@@ -23,9 +23,7 @@ class ForwardStats(NamedTuple):
         """Of two micro-batches: a maximum for logits, a sum for load."""
         if other is None:
             return self
-        return ForwardStats(
-            torch.maximum(self.max_logits_LH, other.max_logits_LH), self.expert_load_LE + other.expert_load_LE
-        )
+        return ForwardStats(torch.maximum(self.max_logits_LH, other.max_logits_LH), self.expert_load_LE + other.expert_load_LE)
 
     def all_reduce(self) -> ForwardStats:
         """Over all data-parallel ranks; unchanged where there is only one."""

@@ -10,7 +10,9 @@ def wsd_factor(step: int, *, warmup: int, total: int, decay: int, final: float =
     (1 / warmup); the last step of the run stands at `final`. Raises ValueError when the phases do not fit in the run.
     """
     if min(warmup, decay, total - warmup - decay) < 0:
-        raise ValueError(f"warmup = {warmup} and decay = {decay} do not fit into total = {total} steps; expected their sum below it")
+        raise ValueError(
+            f"warmup = {warmup} and decay = {decay} do not fit into total = {total} steps; expected their sum below it"
+        )
     if not 0 <= final <= 1:
         raise ValueError(f"final = {final!r} will not do; expected a number from 0 to 1")
     if step < warmup:

@@ -85,7 +85,9 @@ def _average_gradients_(model: KimiMini, loss_sum: Tensor, count: Tensor) -> tup
             dist.all_reduce(tensor)
     loss_sum, count = total.tolist()
     if count == 0:
-        raise ValueError("no micro-batch has a target (all are -100 or none is given); expected at least one token to learn from")
+        raise ValueError(
+            "no micro-batch has a target (all are -100 or none is given); expected at least one token to learn from"
+        )
     torch._foreach_div_(grads, count)
     return loss_sum / count, int(count)
 

@@ -1,0 +1,7 @@
+"""Hugging Face folders of the `deepseek_v3` layout, in and out. Reading order: keys, load, save."""
+
+from .keys import Slot, hf_slots
+from .load import from_pretrained
+from .save import save_pretrained
+
+__all__ = ["Slot", "from_pretrained", "hf_slots", "save_pretrained"]

@@ -1,0 +1,92 @@
+/* Drawing: SVG marks that keep their identity between states, so that the same mark moves instead of being replaced. */
+(function () {
+  "use strict";
+  const KM = (globalThis.KM = globalThis.KM || {});
+  const SVG = "http://www.w3.org/2000/svg";
+
+  /* One SVG of `stage.width` x height; call size() first, then rect/text/shape with a key per mark. */
+  KM.Marks = class {
+    constructor(picture) {
+      this.picture = picture;
+      this.nodes = new Map();
+    }
+
+    begin() { this.seen = new Set(); }
+
+    end() {
+      for (const [key, node] of this.nodes) {
+        if (this.seen.has(key)) continue;
+        node.remove();
+        this.nodes.delete(key);
+      }
+    }
+
+    size(width, height) {
+      if (!this.svg) this.svg = this.picture.appendChild(document.createElementNS(SVG, "svg"));
+      this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+      this.svg.setAttribute("height", height);
+      this.svg.setAttribute("aria-hidden", "true");
+    }
+
+    node(key, tag, className) {
+      this.seen.add(key);
+      let node = this.nodes.get(key);
+      if (!node) {
+        node = document.createElementNS(SVG, tag);
+        this.nodes.set(key, node);
+      }
+      this.svg.append(node);
+      node.setAttribute("class", `km-mark ${className || ""}`);
+      return node;
+    }
+
+    rect(key, x, y, width, height, className) {
+      const style = this.node(key, "rect", className).style;
+      Object.assign(style, { x: `${x}px`, y: `${y}px`, width: `${Math.max(0, width)}px`, height: `${Math.max(0, height)}px` });
+    }
+
+    /* anchor: start | middle | end. A text keeps inside [0, width] when `within` is given. Returns its width. */
+    text(key, x, y, content, { className = "", anchor = "start", within } = {}) {
+      const node = this.node(key, "text", className);
+      if (node.textContent !== content) node.textContent = content;
+      node.setAttribute("text-anchor", anchor);
+      const long = node.getComputedTextLength();
+      let left = x - { start: 0, middle: long / 2, end: long }[anchor];
+      if (within !== undefined) left = Math.max(0, Math.min(within - long, left));
+      node.style.transform = `translate(${left + { start: 0, middle: long / 2, end: long }[anchor]}px, ${y}px)`;
+      return long;
+    }
+
+    shape(key, x, y, path, className) {
+      const node = this.node(key, "path", className);
+      node.setAttribute("d", path);
+      node.style.transform = `translate(${x}px, ${y}px)`;
+    }
+
+    /* Evidence is shape: hollow diamond = report. */
+    report(key, x, y) { this.shape(key, x, y, "M0-7L7 0L0 7L-7 0Z", "km-report"); }
+
+    /* The reader's guess: a small flag standing on the axis. */
+    flag(key, x, y, height) { this.shape(key, x, y, `M-1 0V${-height}H15L11 ${6 - height}L15 ${12 - height}H1V0Z`, "km-flag"); }
+
+    /* Horizontal axis: ticks [{at, label}], the unit only on the last one. */
+    axis(key, x, y, width, ticks) {
+      this.rect(`${key}-line`, x, y, width, 1, "km-axis");
+      ticks.forEach(({ at, label }, index) => {
+        const anchor = index === 0 ? "start" : index === ticks.length - 1 ? "end" : "middle";
+        this.rect(`${key}-tick${index}`, x + at * width - 0.5, y, 1, 6, "km-axis");
+        this.text(`${key}-label${index}`, x + at * width, y + 21, label, { anchor, className: "km-quiet" });
+      });
+    }
+  };
+
+  /* Round tick values 0..max, at most `count` steps. */
+  KM.ticks = function (max, count = 4) {
+    const rough = max / count;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999);
+    const ticks = [];
+    for (let value = 0; value <= max * 1.0001; value += step) ticks.push(value);
+    return ticks;
+  };
+})();

@@ -1,0 +1,73 @@
+"""The built book in a headless Chromium, from disk, with the network cut. Shared by every browser test.
+
+`make test` builds the book before these tests and names it in KIMI_BOOK_BUILT; run alone, they build it themselves.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from kimi_mini import dev
+
+LOCAL_SCHEMES = ("file:", "data:", "blob:", "about:")
+FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+
+
+@pytest.fixture(scope="session")
+def built_book():
+    """Folder of the built pages."""
+    if "KIMI_BOOK_BUILT" in os.environ:
+        return Path(os.environ["KIMI_BOOK_BUILT"])
+    with FileLock(dev.ROOT / "_build.lock"):  # several test processes, one build; unchanged pages are not built again
+        dev.build_book(sys.executable)
+    return dev.FIRST_PAGE.parent
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One headless browser for the session."""
+    executable = dev.find_chromium()
+    if executable is None:
+        pytest.skip("no Chromium or Chrome on this machine: the built book was not looked at")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page_at(chromium, built_book):
+    """`page_at("book/index.html", dark=False, width=1280)` opens a page of the book as a playwright Page.
+
+    The network is cut. When the test ends, it fails if any page asked for anything outside its folder, wrote an
+    error to the console, or raised one.
+    """
+    contexts, complaints = [], []
+
+    def open_page(path, *, dark=False, width=1280, height=900, query=""):
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", reduced_motion="reduce"
+        )
+        contexts.append(context)
+        context.set_offline(True)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("request", lambda request: _is_local(request.url) or complaints.append(f"{path} asked for {request.url}"))
+        page.on("console", lambda message: message.type == "error" and complaints.append(f"{path} logged: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(f"{path} raised: {error}"))
+        page.goto((built_book / path).as_uri() + query, wait_until="load")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints, "\n".join(complaints)
+
+
+def _is_local(url: str) -> bool:
+    return url.startswith(LOCAL_SCHEMES)
