@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .config import ModelConfig, _require
+from .checks import require
+from .config import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Flops:
 
 def attention_flops_per_pair(config: ModelConfig, path: AttentionPath = "expanded") -> int:
     """FLOPs per head for one query-key pair: 2(d_qk + d_v) expanded (K2 640), 2(2 d_c + d_rope) absorbed (K2 2176)."""
-    _require(path in ("expanded", "absorbed"), "path", path, "'expanded' or 'absorbed'")
+    require(path in ("expanded", "absorbed"), "path", path, "'expanded' or 'absorbed'")
     if path == "expanded":
         return 2 * (config.qk_head_dim + config.v_head_dim)
     return 2 * (config.cache_width + config.kv_lora_rank)
@@ -126,7 +127,7 @@ def decode_flops(config: ModelConfig, context: int, path: AttentionPath = "absor
     cached position in every head. Weight FLOPs of the absorbed path equal those of the expanded one: the same matrices
     are applied, to the query and the output instead of to the keys and values.
     """
-    _require(isinstance(context, int) and context >= 0, "context", context, "a number of tokens >= 0")
+    require(isinstance(context, int) and context >= 0, "context", context, "a number of tokens >= 0")
     pairs = config.num_hidden_layers * config.num_attention_heads * context
     return Flops(
         2.0 * count_parameters(config).activated_without_embedding, float(pairs * attention_flops_per_pair(config, path))
@@ -138,7 +139,7 @@ def prefill_flops(config: ModelConfig, context: int) -> Flops:
 
     Convention for weights as in `decode_flops`; the head is counted at every position.
     """
-    _require(isinstance(context, int) and context >= 1, "context", context, "a number of tokens >= 1")
+    require(isinstance(context, int) and context >= 1, "context", context, "a number of tokens >= 1")
     per_position = config.num_hidden_layers * config.num_attention_heads * attention_flops_per_pair(config)
     return Flops(2.0 * count_parameters(config).activated_without_embedding, per_position * (context + 1) / 2)
 
@@ -160,8 +161,8 @@ def cache_elements(config: ModelConfig, kind: CacheKind = "mla", *, kv_heads: in
     "mla": the latent and the shared rotary key. "mha": every head's key and value at this config's own widths.
     "gqa" / "mqa": `kv_heads` / one key-value heads of `v_head_dim` (K2: 576; 20,480; 2,048; 256).
     """
-    _require(kind in ("mla", "mha", "gqa", "mqa"), "kind", kind, "'mla', 'mha', 'gqa' or 'mqa'")
-    _require(isinstance(kv_heads, int) and kv_heads > 0, "kv_heads", kv_heads, "a positive integer")
+    require(kind in ("mla", "mha", "gqa", "mqa"), "kind", kind, "'mla', 'mha', 'gqa' or 'mqa'")
+    require(isinstance(kv_heads, int) and kv_heads > 0, "kv_heads", kv_heads, "a positive integer")
     if kind == "mla":
         return config.cache_width
     if kind == "mha":
@@ -173,8 +174,8 @@ def cache_bytes(
     config: ModelConfig, tokens: int, kind: CacheKind = "mla", *, kv_heads: int = 8, bytes_per_element: float = 2
 ) -> int:
     """Bytes that `tokens` cached tokens take over all layers (bf16 unless said; K2 MLA: 70,272 per token)."""
-    _require(isinstance(tokens, int) and tokens >= 0, "tokens", tokens, "a number of tokens >= 0")
-    _require(bytes_per_element > 0, "bytes_per_element", bytes_per_element, "a number > 0")
+    require(isinstance(tokens, int) and tokens >= 0, "tokens", tokens, "a number of tokens >= 0")
+    require(bytes_per_element > 0, "bytes_per_element", bytes_per_element, "a number > 0")
     return int(cache_elements(config, kind, kv_heads=kv_heads) * config.num_hidden_layers * tokens * bytes_per_element)
 
 
@@ -199,9 +200,9 @@ class Layout:
     def __post_init__(self) -> None:
         for name in ("pipeline", "expert", "data"):
             value = getattr(self, name)
-            _require(isinstance(value, int) and value > 0, name, value, "a positive integer")
+            require(isinstance(value, int) and value > 0, name, value, "a positive integer")
         for name in ("weight_bytes", "gradient_bytes", "optimizer_bytes"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "a number >= 0")
+            require(getattr(self, name) >= 0, name, getattr(self, name), "a number >= 0")
 
 
 @dataclass(frozen=True)
@@ -223,8 +224,8 @@ def memory_per_gpu(config: ModelConfig, layout: Layout) -> tuple[StageMemory, ..
     Raises ValueError when there are more stages than layers or the experts do not divide among the expert ranks.
     """
     c = config
-    _require(layout.pipeline <= c.num_hidden_layers, "pipeline", layout.pipeline, f"at most {c.num_hidden_layers} layers")
-    _require(c.n_routed_experts % layout.expert == 0, "expert", layout.expert, f"a divisor of {c.n_routed_experts} experts")
+    require(layout.pipeline <= c.num_hidden_layers, "pipeline", layout.pipeline, f"at most {c.num_hidden_layers} layers")
+    require(c.n_routed_experts % layout.expert == 0, "expert", layout.expert, f"a divisor of {c.n_routed_experts} experts")
     base, extra = divmod(c.num_hidden_layers, layout.pipeline)
     stages, first = [], 0
     for stage in range(layout.pipeline):

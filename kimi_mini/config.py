@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .checks import require
+
 
 @dataclass(frozen=True)
 class YarnScaling:
@@ -22,17 +24,18 @@ class YarnScaling:
     mscale_all_dim: float = 0.0
 
     def __post_init__(self) -> None:
-        _require(_is_number(self.factor) and self.factor >= 1, "rope_scaling.factor", self.factor, "a number >= 1")
-        _positive_int("rope_scaling.original_max_position_embeddings", self.original_max_position_embeddings)
+        require(_is_number(self.factor) and self.factor >= 1, "rope_scaling.factor", self.factor, "a number >= 1")
+        length = self.original_max_position_embeddings
+        require(_is_int(length, 1), "rope_scaling.original_max_position_embeddings", length, "a positive integer")
         for name in ("beta_fast", "beta_slow"):
             value = getattr(self, name)
-            _require(_is_number(value) and value > 0, f"rope_scaling.{name}", value, "a number > 0")
-        _require(
+            require(_is_number(value) and value > 0, f"rope_scaling.{name}", value, "a number > 0")
+        require(
             self.beta_fast >= self.beta_slow, "rope_scaling.beta_fast", self.beta_fast, f"at least beta_slow = {self.beta_slow}"
         )
         for name in ("mscale", "mscale_all_dim"):
             value = getattr(self, name)
-            _require(_is_number(value) and value >= 0, f"rope_scaling.{name}", value, "a number >= 0")
+            require(_is_number(value) and value >= 0, f"rope_scaling.{name}", value, "a number >= 0")
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class ModelConfig:
         Accepts model types `kimi_k2` and `deepseek_v3`, the old layout (`rope_theta` and `rope_scaling` at the top) and
         the new one (`rope_parameters`). Fields that do not shape the model (dtype, quantization_config, ...) are left out.
         """
-        return cls(**_fields_from_hf(_load_hf_dict(source)))
+        return cls(**_fields_from_hf(load_hf_dict(source)))
 
     def to_hf(self) -> dict[str, Any]:
         """A config.json dict that transformers (4.x and 5.x) loads as `deepseek_v3`; `from_hf` inverts it up to model_type."""
@@ -151,18 +154,14 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _require(ok: bool, field: str, value: object, wanted: str) -> None:
-    if not ok:
-        raise ValueError(f"{field} = {value!r} will not do; expected {wanted}")
-
-
-def _positive_int(field: str, value: object) -> None:
-    _require(isinstance(value, int) and not isinstance(value, bool) and value > 0, field, value, "a positive integer")
+def _is_int(value: object, low: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= low
 
 
 _POSITIVE_INTS = (
     "vocab_size hidden_size num_hidden_layers num_attention_heads kv_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim "
-    "intermediate_size moe_intermediate_size n_routed_experts num_experts_per_tok max_position_embeddings n_group topk_group"
+    "intermediate_size moe_intermediate_size n_routed_experts num_experts_per_tok max_position_embeddings n_group topk_group "
+    "n_shared_experts"
 ).split()
 _ONE_OF = {
     "scoring_func": ("sigmoid",),
@@ -175,60 +174,43 @@ _ONE_OF = {
 
 
 def _validate(c: ModelConfig) -> None:
-    for name in _POSITIVE_INTS:
-        _positive_int(name, getattr(c, name))
-    if c.q_lora_rank is not None:
-        _positive_int("q_lora_rank", c.q_lora_rank)
-    for name, allowed in _ONE_OF.items():
-        _require(getattr(c, name) in allowed, name, getattr(c, name), " or ".join(repr(a) for a in allowed))
-    for name in ("norm_topk_prob", "tie_word_embeddings", "seq_aux"):
-        _require(isinstance(getattr(c, name), bool), name, getattr(c, name), "true or false")
-    for name, low in (("n_shared_experts", 1), ("first_k_dense_replace", 0), ("num_nextn_predict_layers", 0)):
-        value = getattr(c, name)
-        _require(isinstance(value, int) and not isinstance(value, bool) and value >= low, name, value, f"an integer >= {low}")
-    for name in ("routed_scaling_factor", "rms_norm_eps", "rope_theta", "initializer_range"):
-        _require(_is_number(getattr(c, name)) and getattr(c, name) > 0, name, getattr(c, name), "a number > 0")
-    _require(_is_number(c.aux_loss_alpha) and c.aux_loss_alpha >= 0, "aux_loss_alpha", c.aux_loss_alpha, "a number >= 0")
+    def check(name: str, ok: bool, wanted: str) -> None:
+        require(ok, name, getattr(c, name), wanted)
 
-    layers, experts = c.num_hidden_layers, c.n_routed_experts
-    _require(
-        c.first_k_dense_replace <= layers,
-        "first_k_dense_replace",
-        c.first_k_dense_replace,
-        f"at most num_hidden_layers = {layers}",
-    )
-    _require(c.qk_rope_head_dim % 2 == 0, "qk_rope_head_dim", c.qk_rope_head_dim, "an even number: positions turn pairs")
-    _require(
-        c.num_experts_per_tok <= experts, "num_experts_per_tok", c.num_experts_per_tok, f"at most n_routed_experts = {experts}"
-    )
-    _require(experts % c.n_group == 0, "n_group", c.n_group, f"a divisor of n_routed_experts = {experts}")
-    _require(c.topk_group <= c.n_group, "topk_group", c.topk_group, f"at most n_group = {c.n_group}")
-    if c.n_group > 1:
-        size = experts // c.n_group
-        _require(
-            size >= 2, "n_group", c.n_group, f"at most n_routed_experts / 2 = {experts // 2}: a group is scored by its two best"
-        )
-        open_experts = c.topk_group * size
-        _require(
-            c.num_experts_per_tok <= open_experts, "topk_group", c.topk_group,
-            f"enough groups to hold num_experts_per_tok = {c.num_experts_per_tok} experts (now {open_experts})",
-        )  # fmt: skip
-    _require(
-        c.rope_scaling is None or isinstance(c.rope_scaling, YarnScaling),
-        "rope_scaling",
-        c.rope_scaling,
-        "None or YarnScaling(...)",
-    )
+    for name in _POSITIVE_INTS:
+        check(name, _is_int(getattr(c, name), 1), "a positive integer")
+    for name, allowed in _ONE_OF.items():
+        check(name, getattr(c, name) in allowed, " or ".join(repr(a) for a in allowed))
+    for name in ("norm_topk_prob", "tie_word_embeddings", "seq_aux"):
+        check(name, isinstance(getattr(c, name), bool), "true or false")
+    for name in ("first_k_dense_replace", "num_nextn_predict_layers"):
+        check(name, _is_int(getattr(c, name), 0), "an integer >= 0")
+    for name in ("routed_scaling_factor", "rms_norm_eps", "rope_theta", "initializer_range"):
+        check(name, _is_number(getattr(c, name)) and getattr(c, name) > 0, "a number > 0")
+    check("aux_loss_alpha", _is_number(c.aux_loss_alpha) and c.aux_loss_alpha >= 0, "a number >= 0")
+    check("q_lora_rank", c.q_lora_rank is None or _is_int(c.q_lora_rank, 1), "None or a positive integer")
+    check("rope_scaling", c.rope_scaling is None or isinstance(c.rope_scaling, YarnScaling), "None or YarnScaling(...)")
     for name in ("bos_token_id", "eos_token_id"):
         value = getattr(c, name)
-        in_range = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < c.vocab_size
-        _require(value is None or in_range, name, value, f"None or a token id below vocab_size = {c.vocab_size}")
+        in_range = value is None or (_is_int(value, 0) and value < c.vocab_size)
+        check(name, in_range, f"None or a token id below vocab_size = {c.vocab_size}")
+
+    layers, experts = c.num_hidden_layers, c.n_routed_experts
+    check("first_k_dense_replace", c.first_k_dense_replace <= layers, f"at most num_hidden_layers = {layers}")
+    check("qk_rope_head_dim", c.qk_rope_head_dim % 2 == 0, "an even number: positions turn pairs")
+    check("num_experts_per_tok", c.num_experts_per_tok <= experts, f"at most n_routed_experts = {experts}")
+    check("n_group", experts % c.n_group == 0, f"a divisor of n_routed_experts = {experts}")
+    check("topk_group", c.topk_group <= c.n_group, f"at most n_group = {c.n_group}")
+    if c.n_group > 1:
+        size, k = experts // c.n_group, c.num_experts_per_tok
+        check("n_group", size >= 2, f"at most {experts // 2}: a group is scored by its two best experts")
+        check("topk_group", c.topk_group * size >= k, f"enough groups of {size} to hold num_experts_per_tok = {k} experts")
 
 
 # ---- Hugging Face layouts --------------------------------------------------------------------------------------------
 
 
-def _load_hf_dict(source: dict | str | Path) -> dict[str, Any]:
+def load_hf_dict(source: dict | str | Path) -> dict[str, Any]:
     if isinstance(source, dict):
         return source
     path = Path(source)
@@ -248,14 +230,14 @@ def _load_hf_dict(source: dict | str | Path) -> dict[str, Any]:
 def _fields_from_hf(hf: dict[str, Any]) -> dict[str, Any]:
     known = {f.name: f for f in dataclasses.fields(ModelConfig)}
     model_type = hf.get("model_type")
-    _require(model_type in _ONE_OF["model_type"], "model_type", model_type, "'deepseek_v3' or 'kimi_k2'")
+    require(model_type in _ONE_OF["model_type"], "model_type", model_type, "'deepseek_v3' or 'kimi_k2'")
     fields = {name: hf[name] for name in known if name in hf and name not in ("rope_scaling", "rope_theta")}
     heads = hf.get("num_key_value_heads")
-    _require(
+    require(
         heads in (None, hf.get("num_attention_heads")), "num_key_value_heads", heads,
         f"num_attention_heads = {hf.get('num_attention_heads')}: MLA has one key per query head",
     )  # fmt: skip
-    _require(hf.get("rope_interleave", True) is True, "rope_interleave", hf.get("rope_interleave"), "true")
+    require(hf.get("rope_interleave", True) is True, "rope_interleave", hf.get("rope_interleave"), "true")
     missing = [n for n, f in known.items() if f.default is dataclasses.MISSING and n not in fields]
     if missing:
         raise ValueError(f"the config lacks {', '.join(missing)}; expected every size field of a {model_type} config.json")
@@ -270,58 +252,11 @@ def _rope_from_hf(hf: dict[str, Any], max_positions: int) -> dict[str, Any]:
     if theta is None:
         theta = hf.get("rope_theta", 10000.0)
     kind = rope.get("rope_type", rope.get("type", "default"))
-    _require(kind in ("default", "yarn"), "rope type", kind, "'default' or 'yarn'")
+    require(kind in ("default", "yarn"), "rope type", kind, "'default' or 'yarn'")
     if kind == "default":
         return {"rope_theta": theta, "rope_scaling": None}
-    _require("factor" in rope, "rope_scaling.factor", None, "the context extension factor of YaRN")
+    require("factor" in rope, "rope_scaling.factor", None, "the context extension factor of YaRN")
     names = {f.name for f in dataclasses.fields(YarnScaling)}
     values = {name: value for name, value in rope.items() if name in names and value is not None}
     values.setdefault("original_max_position_embeddings", max_positions)
     return {"rope_theta": theta, "rope_scaling": YarnScaling(**values)}
-
-
-# ---- presets ---------------------------------------------------------------------------------------------------------
-
-# moonshotai/Kimi-K2-Instruct, config.json.
-K2 = ModelConfig(
-    model_type="kimi_k2", vocab_size=163840, hidden_size=7168, num_hidden_layers=61, num_attention_heads=64,
-    q_lora_rank=1536, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128,
-    intermediate_size=18432, moe_intermediate_size=2048, n_routed_experts=384, num_experts_per_tok=8, n_shared_experts=1,
-    first_k_dense_replace=1, routed_scaling_factor=2.827, rope_theta=50000.0, max_position_embeddings=131072,
-    rope_scaling=YarnScaling(32.0, 4096, beta_fast=1.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0),
-    bos_token_id=163584, eos_token_id=163585,
-)  # fmt: skip
-
-# deepseek-ai/DeepSeek-V3, config.json; its multi-token-prediction layer is not part of the main model.
-DEEPSEEK_V3 = K2.replace(
-    model_type="deepseek_v3", vocab_size=129280, num_attention_heads=128, n_routed_experts=256, first_k_dense_replace=3,
-    n_group=8, topk_group=4, routed_scaling_factor=2.5, rope_theta=10000.0, max_position_embeddings=163840,
-    rope_scaling=YarnScaling(40.0, 4096, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0),
-    bos_token_id=0, eos_token_id=1, num_nextn_predict_layers=1,
-)  # fmt: skip
-
-# moonshotai/Moonlight-16B-A3B, config.json: no query latent, two shared experts.
-MOONLIGHT = ModelConfig(
-    vocab_size=163840, hidden_size=2048, num_hidden_layers=27, num_attention_heads=16,
-    q_lora_rank=None, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128,
-    intermediate_size=11264, moe_intermediate_size=1408, n_routed_experts=64, num_experts_per_tok=6, n_shared_experts=2,
-    first_k_dense_replace=1, routed_scaling_factor=2.446, rms_norm_eps=1e-5, rope_theta=50000.0,
-    max_position_embeddings=8192, bos_token_id=163584, eos_token_id=163586,
-)  # fmt: skip
-
-# The book's own model: every organ of K2, about five million parameters.
-MINI = ModelConfig(
-    model_type="kimi_k2", vocab_size=2048, hidden_size=192, num_hidden_layers=5, num_attention_heads=6,
-    q_lora_rank=96, kv_lora_rank=64, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32,
-    intermediate_size=512, moe_intermediate_size=48, n_routed_experts=32, num_experts_per_tok=4, n_shared_experts=1,
-    first_k_dense_replace=1, routed_scaling_factor=1.996, rope_theta=10000.0, max_position_embeddings=2048,
-)  # fmt: skip
-
-# Small enough to train inside a unit test.
-NANO = MINI.replace(
-    vocab_size=512, hidden_size=64, num_hidden_layers=3, num_attention_heads=4, q_lora_rank=32, kv_lora_rank=24,
-    qk_nope_head_dim=16, qk_rope_head_dim=8, v_head_dim=16, intermediate_size=128, moe_intermediate_size=32,
-    n_routed_experts=8, num_experts_per_tok=2, routed_scaling_factor=1.409, max_position_embeddings=512,
-)  # fmt: skip
-
-PRESETS = {"k2": K2, "deepseek-v3": DEEPSEEK_V3, "moonlight": MOONLIGHT, "mini": MINI, "nano": NANO}

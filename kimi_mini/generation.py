@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .config import ModelConfig, _require
+from .checks import require
+from .config import ModelConfig
 from .device import at_least_fp32
 from .model import KimiMini, LatentCache
 
@@ -128,17 +129,17 @@ def _sequences(prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
 def _check(
     c: ModelConfig, prompts: list[list[int]], max_new_tokens: int, temperature: float, top_p: float, eos: int | None
 ) -> None:
-    _require(_is_int(max_new_tokens) and max_new_tokens >= 1, "max_new_tokens", max_new_tokens, "an integer >= 1")
-    _require(0 <= temperature < float("inf"), "temperature", temperature, "a number >= 0")
-    _require(0 < top_p <= 1, "top_p", top_p, "a number above 0 and at most 1")
+    require(_is_int(max_new_tokens) and max_new_tokens >= 1, "max_new_tokens", max_new_tokens, "an integer >= 1")
+    require(0 <= temperature < float("inf"), "temperature", temperature, "a number >= 0")
+    require(0 < top_p <= 1, "top_p", top_p, "a number above 0 and at most 1")
     ids = f"a token id from 0 to {c.vocab_size - 1}"
-    _require(eos is None or (_is_int(eos) and 0 <= eos < c.vocab_size), "eos", eos, f"None or {ids}")
+    require(eos is None or (_is_int(eos) and 0 <= eos < c.vocab_size), "eos", eos, f"None or {ids}")
     for i, prompt in enumerate(prompts):
-        _require(len(prompt) > 0, f"prompts[{i}]", prompt, "at least one token; a text begins with [BOS]")
+        require(len(prompt) > 0, f"prompts[{i}]", prompt, "at least one token; a text begins with [BOS]")
         for token in prompt:
-            _require(_is_int(token) and 0 <= token < c.vocab_size, f"a token of prompts[{i}]", token, ids)
+            require(_is_int(token) and 0 <= token < c.vocab_size, f"a token of prompts[{i}]", token, ids)
         length = len(prompt) + max_new_tokens
-        _require(
+        require(
             length <= c.max_position_embeddings, f"length of prompts[{i}] + max_new_tokens", length,
             f"at most max_position_embeddings = {c.max_position_embeddings}",
         )  # fmt: skip

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..config import ModelConfig, _load_hf_dict
+from ..config import ModelConfig, load_hf_dict
 from ..device import at_least_fp32
 from ..model import KimiMini
 from .keys import Slot, hf_slots
@@ -63,7 +63,7 @@ def from_pretrained(folder: str | Path, *, dtype: torch.dtype | None = None, dev
 
 
 def _read_config(folder: Path) -> ModelConfig:
-    hf = _load_hf_dict(folder)
+    hf = load_hf_dict(folder)
     try:
         config = ModelConfig.from_hf(hf)
     except ValueError as error:
@@ -104,7 +104,7 @@ def _weight_files(folder: Path) -> list[Path]:
     if not index.is_file():
         raise ValueError(f"{folder} has neither {single.name} nor {index.name}; other formats (such as .bin) are not read")
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = sorted({str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{index} is damaged ({error!r}); expected JSON with a weight_map from key to file name") from None
     outside = [name for name in names if Path(name).name != name]

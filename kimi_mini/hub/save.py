@@ -70,6 +70,7 @@ def _write_weights(state: dict[str, Tensor], folder: Path, max_shard_bytes: int)
         # Copies, one shard at a time: safetensors refuses views that share a slab.
         tensors = {key: slot.of(state[slot.name]).cpu().clone() for key, slot in slots.items()}
         save_file(tensors, folder / name, metadata={"format": "pt"})
+        shutil.copymode(folder / "config.json", folder / name)  # safetensors makes files only their owner can read
         _flush(folder / name)
         weight_map |= dict.fromkeys(slots, name)
     if len(shards) > 1:
@@ -97,11 +98,12 @@ def _replace(folder: Path, temporary: Path) -> None:
         os.rename(temporary, folder)
         return
     aside = temporary.with_suffix(".old")
-    os.rename(folder, aside)
     try:
+        os.rename(folder, aside)
         os.rename(temporary, folder)
     except BaseException:
-        os.rename(aside, folder)
+        if aside.exists() and not folder.exists():
+            os.rename(aside, folder)
         raise
     shutil.rmtree(aside, ignore_errors=True)
 

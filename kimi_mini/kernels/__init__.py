@@ -11,6 +11,7 @@ E experts, K experts per token, D width, F expert width, V vocabulary.
 from collections.abc import Callable
 from typing import Literal
 
+from ..checks import require
 from . import attention_ref, attention_torch, grouped_mlp_ref, grouped_mlp_torch, newton_schulz_ref, newton_schulz_torch, rows
 from .newton_schulz_ref import COEFFICIENTS as NEWTON_SCHULZ_COEFFICIENTS
 from .newton_schulz_ref import step_coefficients
@@ -30,8 +31,7 @@ __all__ = [
 
 
 def _pick(impl: Impl, ref: Callable, fast: Callable) -> Callable:
-    if impl not in ("ref", "torch", "auto"):
-        raise ValueError(f"impl = {impl!r} will not do; expected 'ref', 'torch' or 'auto'")
+    require(impl in ("ref", "torch", "auto"), "impl", impl, "'ref', 'torch' or 'auto'")
     return ref if impl == "ref" else fast
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..checks import require
+
 # Each row: one (a, b, c) per step of X <- aX + b(XX^T)X + c(XX^T)^2 X; the last one repeats when there are more steps.
 COEFFICIENTS: dict[str, tuple[tuple[float, float, float], ...]] = {
     # Keller Jordan's Muon; used by Moonlight (arXiv 2502.16982, 2.1).
@@ -22,10 +24,8 @@ COEFFICIENTS: dict[str, tuple[tuple[float, float, float], ...]] = {
 
 def step_coefficients(name: str, steps: int) -> list[tuple[float, float, float]]:
     """The (a, b, c) of each of `steps` steps. Raises ValueError for an unknown name or a negative count."""
-    if name not in COEFFICIENTS:
-        raise ValueError(f"coefficients = {name!r} is unknown; expected one of {', '.join(COEFFICIENTS)}")
-    if steps < 0:
-        raise ValueError(f"steps = {steps} will not do; expected a number >= 0")
+    require(name in COEFFICIENTS, "coefficients", name, " or ".join(map(repr, COEFFICIENTS)))
+    require(steps >= 0, "steps", steps, "a number >= 0")
     row = COEFFICIENTS[name]
     return [row[min(i, len(row) - 1)] for i in range(steps)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..checks import require
 from ..model import KimiMini, MoE
 
 
@@ -15,8 +16,7 @@ def balance_experts_(model: KimiMini, expert_load_LE: Tensor, *, rate: float, ce
     `centred` subtracts the mean sign, which keeps biases small and cannot change who is chosen (Moonlight, appendix C).
     K2's own rate and rule are not published. Raises ValueError for a negative rate or a load of the wrong shape.
     """
-    if not rate >= 0:
-        raise ValueError(f"rate = {rate!r} will not do; expected a number >= 0")
+    require(rate >= 0, "rate", rate, "a number >= 0")
     shape = (model.config.num_hidden_layers, model.config.n_routed_experts)
     if expert_load_LE.shape != shape:
         raise ValueError(f"expert_load_LE has shape {list(expert_load_LE.shape)}; expected [layers, experts] = {list(shape)}")

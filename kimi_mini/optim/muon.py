@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from torch.optim.adamw import adamw
 
 from .. import kernels
+from ..checks import require
 from ..device import has_fast_bf16
 
 
@@ -145,14 +146,11 @@ class Muon(Optimizer):
 
 
 def _check_group(group: dict[str, Any]) -> None:
-    if group["algorithm"] not in ("muon", "adamw"):
-        raise ValueError(f"algorithm = {group['algorithm']!r} will not do; expected 'muon' or 'adamw'")
+    require(group["algorithm"] in ("muon", "adamw"), "algorithm", group["algorithm"], "'muon' or 'adamw'")
     kernels.step_coefficients(group["coefficients"], group["ns_steps"])
     for name in ("lr", "weight_decay", "momentum", "update_rms", "eps"):
-        if not group[name] >= 0:
-            raise ValueError(f"{name} = {group[name]!r} will not do; expected a number >= 0")
-    if not all(0 <= beta < 1 for beta in group["betas"]):
-        raise ValueError(f"betas = {group['betas']!r} will not do; expected two numbers in [0, 1)")
+        require(group[name] >= 0, name, group[name], "a number >= 0")
+    require(all(0 <= beta < 1 for beta in group["betas"]), "betas", group["betas"], "two numbers in [0, 1)")
     for p in group["params"]:
         if group["algorithm"] == "muon" and p.ndim < 2:
             raise ValueError(f"Muon needs matrices; a parameter of shape {list(p.shape)} belongs in an algorithm='adamw' group")

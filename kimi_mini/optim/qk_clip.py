@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..checks import require
 from ..model import KimiMini
 
 
@@ -24,10 +25,8 @@ def qk_clip_(model: KimiMini, max_logits_LH: Tensor, *, tau: float, alpha: float
     Raises ValueError for tau <= 0, alpha outside [0, 1], a wrong shape, or a maximum that is NaN or infinite.
     """
     config = model.config
-    if not tau > 0:
-        raise ValueError(f"tau = {tau!r} will not do; expected a number > 0")
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha = {alpha!r} will not do; expected a number from 0 to 1")
+    require(tau > 0, "tau", tau, "a number > 0")
+    require(0 <= alpha <= 1, "alpha", alpha, "a number from 0 to 1")
     shape = (config.num_hidden_layers, config.num_attention_heads)
     if max_logits_LH.shape != shape:
         raise ValueError(f"max_logits_LH has shape {list(max_logits_LH.shape)}; expected [layers, heads] = {list(shape)}")

@@ -2,6 +2,8 @@
 
 import math
 
+from ..checks import require
+
 
 def wsd_factor(step: int, *, warmup: int, total: int, decay: int, final: float = 0.1) -> float:
     """Factor on the peak rate at `step` (0-based) of `total`: linear warm-up, flat, cosine over the last `decay` steps.
@@ -13,8 +15,7 @@ def wsd_factor(step: int, *, warmup: int, total: int, decay: int, final: float =
         raise ValueError(
             f"warmup = {warmup} and decay = {decay} do not fit into total = {total} steps; expected their sum below it"
         )
-    if not 0 <= final <= 1:
-        raise ValueError(f"final = {final!r} will not do; expected a number from 0 to 1")
+    require(0 <= final <= 1, "final", final, "a number from 0 to 1")
     if step < warmup:
         return (step + 1) / warmup
     into_decay = step - (total - decay) + 1

@@ -30,7 +30,7 @@ class Source:
             page = html.escape(self.path.removesuffix(".py"))
             where = f'<a href="../_modules/{page}.html#L{self.line}">{where}</a>'
         style = "" if book_is_built() else _live_style()
-        return f'{style}<div class="km-source"><p class="km-where">{where}</p>{_highlighted(self.text)}</div>'
+        return f'{style}<div class="km-shown"><p class="km-where">{where}</p>{_highlighted(self.text)}</div>'
 
 
 def show(obj: Any) -> Source:
@@ -62,7 +62,7 @@ def _live_style() -> str:
     """Colours for a notebook, which knows no Sphinx theme: light, and dark where the front end says so."""
     from pygments.formatters import HtmlFormatter
 
-    light = HtmlFormatter(style="default", cssclass="highlight").get_style_defs(".km-source .highlight")
+    light = HtmlFormatter(style="default", cssclass="highlight").get_style_defs(".km-shown .highlight")
     dark = HtmlFormatter(style="github-dark", cssclass="highlight")
     darks = ('body[data-jp-theme-light="false"]', "body.vscode-dark", "html[theme=dark]")
-    return f"<style>{light}{''.join(dark.get_style_defs(f'{face} .km-source .highlight') for face in darks)}</style>"
+    return f"<style>{light}{''.join(dark.get_style_defs(f'{face} .km-shown .highlight') for face in darks)}</style>"

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..config import _require
+from ..checks import require
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -95,11 +95,11 @@ def stage(
     HTML that stands where no script runs (print, EPUB); `name` is the visual's key in links and saved guesses, unique in the
     book; `height` is the iframe's first height in pixels. Raises ValueError for an unknown component or an empty text.
     """
-    _require(component in components(), "component", component, f"one of {', '.join(sorted(components()))}")
+    require(component in components(), "component", component, f"one of {', '.join(sorted(components()))}")
     for field, text in (("title", title), ("alt", alt)):
-        _require(isinstance(text, str) and bool(text.strip()), field, text, "a sentence")
+        require(isinstance(text, str) and bool(text.strip()), field, text, "a sentence")
     name = name or component
-    _require(bool(re.fullmatch(r"[a-z][a-z0-9-]*", name)), "name", name, "lower-case letters, digits and hyphens")
+    require(bool(re.fullmatch(r"[a-z][a-z0-9-]*", name)), "name", name, "lower-case letters, digits and hyphens")
     script_json(data)  # data that JSON cannot hold fails here, not when the cell is displayed
     return Stage(component, name, data, title, alt, still, height)
 

@@ -26,7 +26,7 @@ def bars(rows: Iterable[tuple[str, float, str, str]]) -> str:
             f'<text x="640" y="{y + 14}" text-anchor="end">{html.escape(text)}</text>'
             f'<rect x="0" y="{y + 20}" width="{640 * value / longest:.1f}" height="16" fill="{COLOURS[colour]}"/>'
         )
-    return _svg(640, 44 * len(rows), "".join(drawn))
+    return _svg(640, 44 * len(rows), 640, "".join(drawn))
 
 
 def rectangles(side: float, parts: Iterable[tuple[float, float, float, float, str]]) -> str:
@@ -35,7 +35,7 @@ def rectangles(side: float, parts: Iterable[tuple[float, float, float, float, st
         f'<rect x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}" fill="{COLOURS[colour]}"/>'
         for x, y, width, height, colour in parts
     )
-    return _svg(side, side, "".join(drawn), width=480)
+    return _svg(side, side, 480, "".join(drawn))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -45,9 +45,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _svg(width: float, height: float, body: str, *, width_px: float | None = None, **sizes: float) -> str:
-    shown = sizes.get("width", width)
+def _svg(width: float, height: float, shown_width: float, body: str) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-hidden="true" viewBox="0 0 {width:.2f} {height:.2f}" '
-        f'width="{shown:.0f}" font-size="14" fill="currentColor">{body}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" aria-hidden="true" viewBox="0 0 {width:.2f} {height:.2f}" '
+        f'width="{shown_width:.0f}" font-size="14" fill="currentColor">{body}</svg>'
     )
