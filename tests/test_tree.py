@@ -13,7 +13,9 @@ from kimi_mini.dev import ROOT
 PACKAGE = ROOT / "kimi_mini"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 RANKS = [
-    {"config", "tokenizer", "device"},
+    {"checks", "device"},
+    {"config"},
+    {"presets", "tokenizer"},
     {"kernels"},
     {"model"},
     {"optim", "hub", "accounting", "generation"},

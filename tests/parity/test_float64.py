@@ -41,7 +41,9 @@ def test_cached_decoding(make_pair, parity, case):
     done = 0
     for piece in tokens.split([4, 1, 1, 2, 1, 1, 1, 1, 1], dim=1):
         logits = pair.ours(piece, cache=ours).logits_BTV
-        torch.testing.assert_close(logits, pair.theirs(piece, past_key_values=theirs, use_cache=True).logits, atol=1e-12, rtol=0)
+        torch.testing.assert_close(
+            logits, pair.theirs(piece, past_key_values=theirs, use_cache=True).logits, atol=1e-12, rtol=0
+        )
         torch.testing.assert_close(logits, whole[:, done : done + piece.shape[1]], atol=1e-12, rtol=0)
         done += piece.shape[1]
 

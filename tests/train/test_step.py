@@ -51,6 +51,18 @@ def test_micro_batches_of_unequal_size_are_one_batch():
     torch.testing.assert_close(a.stats.max_logits_LH, b.stats.max_logits_LH)
 
 
+def test_gradient_is_that_of_the_mean_loss():
+    """Muon and AdamW hardly notice a wrong scale; gradient clipping and plain SGD do."""
+    batch = _batch()
+    model, reference = _model(), _model()
+    logits = reference(batch.tokens_BT).logits_BTV
+    torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch.targets_BT.flatten()).backward()
+    _step(model, _split(batch, [3, 1]), lr=0.0)
+    for p, q in zip(model.parameters(), reference.parameters(), strict=True):
+        if q.grad is not None:
+            torch.testing.assert_close(p.grad, q.grad, rtol=1e-9, atol=1e-12)
+
+
 def test_loss_is_the_mean_over_targets():
     model, batch = _model(), _batch()
     logits = model(batch.tokens_BT).logits_BTV
