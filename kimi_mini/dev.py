@@ -32,7 +32,7 @@ class StepFailed(Exception):
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status (0 only if every step passed)."""
     args = _parse(argv)
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (this file also runs on what is too old)
         print(f"Python 3.11 or later is needed, this is {platform.python_version()}: make PYTHON=python3.12 {args.command}")
         return 2
     os.chdir(ROOT)

@@ -14,6 +14,8 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from .checks import require
+
 # The spelling of K2's chat template and tool-call format.
 SPECIAL_TOKENS = (
     "[BOS]",
@@ -53,11 +55,9 @@ class Tokenizer:
         A short text runs out of pairs to merge first and gives fewer. Raises ValueError for a `vocab_size` that cannot
         hold the 256 bytes and the reserved tokens.
         """
-        if not isinstance(vocab_size, int) or vocab_size < _SMALLEST:
-            raise ValueError(
-                f"vocab_size = {vocab_size!r} will not do; expected an integer >= {_SMALLEST}: "
-                f"256 bytes and {len(SPECIAL_TOKENS)} reserved tokens"
-            )
+        enough = isinstance(vocab_size, int) and vocab_size >= _SMALLEST
+        wanted = f"an integer >= {_SMALLEST}: 256 bytes and {len(SPECIAL_TOKENS)} reserved tokens"
+        require(enough, "vocab_size", vocab_size, wanted)
         backend = tokenizers.Tokenizer(models.BPE())
         backend.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]

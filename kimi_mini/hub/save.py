@@ -41,7 +41,7 @@ def save_pretrained(model: KimiMini, folder: str | Path, *, max_shard_bytes: int
         _write_config(model, temporary)
         _write_weights(state, temporary, max_shard_bytes)
         _replace(folder, temporary)
-    except SafetensorError as error:  # safetensors wraps the system's errors
+    except (OSError, SafetensorError) as error:  # safetensors wraps the system's errors
         raise OSError(f"saving to {folder} failed, nothing there has changed: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -16,7 +16,7 @@ from ..device import at_least_fp32
 from .attention_ref import causal_mask
 
 _SHORT = 256  # up to here writing the logits down is the faster way on a CPU
-_ROWS = 256  # query rows per block of the second look
+_ROWS = 64  # query rows per block of the second look: small blocks stay in the cache
 
 
 def attention(
@@ -59,30 +59,41 @@ def _flash(q: Tensor, k: Tensor, v: Tensor, scale: float, document_BT: Tensor | 
 
 
 def _exact_max(q: Tensor, k: Tensor, scale: float, document_BT: Tensor | None, lse_BHT: Tensor | None) -> Tensor:
-    """max_logits_H by blocks of rows; a block of one sequence and head is skipped when its log-sum-exp is too small."""
+    """max_logits_H by blocks of query rows; a sequence's head is left out where its log-sum-exp is too small."""
     B, H, T, _ = q.shape
-    best_H = torch.full((H,), float("-inf"), device=q.device, dtype=at_least_fp32(q.dtype))
+    wide = at_least_fp32(q.dtype)
+    q, k = q.flatten(0, 1).to(wide) * scale, k.flatten(0, 1).to(wide)  # n = B * H, T, N
+    best_BH = torch.full((B, H), float("-inf"), device=q.device, dtype=wide)
     bound_BHT = None if lse_BHT is None else _upper_bound(lse_BHT, document_BT)
-    starts = range(0, T, _ROWS)
+    blocks = [slice(start, min(start + _ROWS, T)) for start in range(0, T, _ROWS)]
     if bound_BHT is not None:  # most promising block first: it lets the others be skipped
-        starts = sorted(starts, key=lambda t: -bound_BHT[:, :, t : t + _ROWS].amax().item())
-    for start in starts:
-        rows = slice(start, min(start + _ROWS, T))
-        for b in range(B):
-            heads = slice(None) if bound_BHT is None else (bound_BHT[b, :, rows].amax(-1) > best_H).nonzero().flatten()
-            found = _block_max(q[b, heads, rows], k[b, heads, : rows.stop], scale, rows, document_BT, b)
-            best_H[heads] = torch.maximum(best_H[heads], found)
-    return best_H
+        blocks.sort(key=lambda rows: -bound_BHT[:, :, rows].amax().item())
+    for rows in blocks:
+        n = slice(None)
+        if bound_BHT is not None:
+            open_n = (bound_BHT[:, :, rows].amax(-1) > best_BH.amax(0)).flatten()
+            n = n if open_n.all() else open_n.nonzero().flatten()
+        found_n = _block_max(q[n, rows], k[n, : rows.stop], _unseen(rows, document_BT, H, n))
+        best_BH.view(-1)[n] = torch.maximum(best_BH.view(-1)[n], found_n)
+    return best_BH.amax(0)
 
 
-def _block_max(q: Tensor, k: Tensor, scale: float, rows: slice, document_BT: Tensor | None, b: int) -> Tensor:
-    logits = q.to(at_least_fp32(q.dtype)) @ k.to(at_least_fp32(k.dtype)).mT
-    logits = logits * scale
-    later = torch.ones(logits.shape[-2:], dtype=torch.bool, device=q.device).triu(rows.start + 1)
-    if document_BT is not None:
-        query, key = document_BT[b, rows, None], document_BT[b, None, : rows.stop]
-        later = later | (query != key) | (query == 0)
-    return logits.masked_fill_(later, float("-inf")).amax((-2, -1))
+def _block_max(q_nRN: Tensor, k_nSN: Tensor, unseen: Tensor | None) -> Tensor:
+    logits_nRS = torch.bmm(q_nRN, k_nSN.mT)
+    if unseen is not None:
+        logits_nRS.masked_fill_(unseen, float("-inf"))
+    n_rows = q_nRN.shape[1]
+    later_RR = torch.ones(n_rows, n_rows, dtype=torch.bool, device=q_nRN.device).triu(1)
+    logits_nRS[:, :, -n_rows:].masked_fill_(later_RR, float("-inf"))  # keys before the block are all seen
+    return logits_nRS.amax((1, 2))
+
+
+def _unseen(rows: slice, document_BT: Tensor | None, heads: int, n: slice | Tensor) -> Tensor | None:
+    """unseen_nRS: keys of other documents, and everything for a padding query (None without documents)."""
+    if document_BT is None:
+        return None
+    query_BR1, key_B1S = document_BT[:, rows, None], document_BT[:, None, : rows.stop]
+    return ((query_BR1 != key_B1S) | (query_BR1 == 0)).repeat_interleave(heads, 0)[n]
 
 
 def _upper_bound(lse_BHT: Tensor, document_BT: Tensor | None) -> Tensor:

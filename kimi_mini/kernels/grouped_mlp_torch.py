@@ -14,7 +14,7 @@ def grouped_mlp(x_TD: Tensor, expert_TK: Tensor, weight_TK: Tensor, gate_up_E2FD
     order = expert_TK.reshape(-1).argsort(stable=True)
     token = order // expert_TK.shape[1]
     ends_E = torch.bincount(expert_TK.reshape(-1), minlength=n_experts).cumsum(0).to(torch.int32)
-    matmul = _grouped_mm if _has_grouped_mm(x_TD) else _split_mm
+    matmul = _grouped_mm if _has_grouped_mm(x_TD, down_EDF.shape[2]) else _split_mm
 
     gate, up = matmul(x_TD.index_select(0, token), gate_up_E2FD.flatten(1, 2), ends_E).chunk(2, dim=-1)
     weight = weight_TK.reshape(-1).index_select(0, order).to(x_TD.dtype)
@@ -22,9 +22,10 @@ def grouped_mlp(x_TD: Tensor, expert_TK: Tensor, weight_TK: Tensor, gate_up_E2FD
     return torch.zeros_like(x_TD).index_add_(0, token, matmul(hidden, down_EDF, ends_E))
 
 
-def _has_grouped_mm(x_TD: Tensor) -> bool:
-    # F.grouped_mm knows no float64, and below sm_80 no GPU.
-    if x_TD.dtype == torch.float64 or x_TD.shape[0] == 0:
+def _has_grouped_mm(x_TD: Tensor, expert_width: int) -> bool:
+    # F.grouped_mm knows no float64, no row that is not a multiple of 16 bytes, and below sm_80 no GPU.
+    odd = any(width * x_TD.element_size() % 16 for width in (x_TD.shape[1], expert_width))
+    if x_TD.dtype == torch.float64 or x_TD.shape[0] == 0 or odd:
         return False
     return x_TD.device.type == "cpu" or torch.cuda.get_device_capability(x_TD.device) >= (8, 0)
 

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import random
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+from torch import Tensor
+
+from ..checks import require
+from ..tokenizer import Tokenizer
+
 # Readable, pure-Python modules of the standard library, present in every supported version.
 CODE_MODULES = (
-    "abc argparse ast bisect calendar cmd codecs colorsys configparser contextlib copy csv dataclasses difflib enum fnmatch "
-    "fractions functools getopt graphlib gzip hashlib heapq inspect ipaddress json/decoder json/encoder keyword linecache "
-    "numbers operator pprint queue random reprlib sched shlex shutil stat statistics tempfile textwrap timeit tokenize "
-    "traceback types typing uuid wave weakref"
+    "abc bisect calendar cmd codecs colorsys contextlib copy csv dataclasses fnmatch fractions functools getopt graphlib gzip "
+    "hashlib heapq json/decoder json/encoder linecache numbers operator pprint queue random reprlib sched shlex shutil "
+    "stat statistics tempfile textwrap timeit tokenize traceback types wave weakref"
 ).split()
 
 
@@ -34,8 +40,8 @@ def domains(*, seed: int = 0, documents: int = 600) -> dict[str, Domain]:
     Held-out facts are about other places: their form can be learned from the training part, their content cannot; a
     single held-out sum may occur in training as well. Raises ValueError for a number of documents that cannot be made.
     """
-    if not 10 <= documents <= len(_NAMES):
-        raise ValueError(f"documents = {documents!r} will not do; expected 10 (one is held out) to {len(_NAMES)} (place names)")
+    wanted = f"10 (one is held out) to {len(_NAMES)} (the names of places)"
+    require(10 <= documents <= len(_NAMES), "documents", documents, wanted)
     rng = random.Random(seed)
     texts = {
         "code": [_source(name) for name in CODE_MODULES],
@@ -43,6 +49,11 @@ def domains(*, seed: int = 0, documents: int = 600) -> dict[str, Domain]:
         "facts": [_place(rng, name) for name in rng.sample(_NAMES, documents)],
     }
     return {name: _split(rng, docs) for name, docs in texts.items()}
+
+
+def pack(tokenizer: Tokenizer, documents: Iterable[str]) -> Tensor:
+    """All documents behind each other, each as [BOS] text [EOS]: tokens_N, what a training stream is cut from."""
+    return torch.tensor([i for text in documents for i in (tokenizer.bos, *tokenizer.encode(text), tokenizer.eos)])
 
 
 def _split(rng: random.Random, documents: list[str]) -> Domain:
@@ -69,12 +80,12 @@ def _sheet(rng: random.Random) -> str:
 
 def _addition(rng: random.Random) -> str:
     a, b = rng.randint(10, 999), rng.randint(10, 999)
-    lines, carry = [f"Question: What is {a} + {b}?"], 0
-    for place in range(max(len(str(a)), len(str(b)))):
+    lines, carry, places = [f"Question: What is {a} + {b}?"], 0, max(len(str(a)), len(str(b)))
+    for place in range(places):
         digits = [a // 10**place % 10, b // 10**place % 10] + [carry] * (carry > 0)
         total = sum(digits)
-        carry = total // 10
-        step = f"{' + '.join(map(str, digits))} = {total}, write {total % 10}"
+        carry = total // 10 if place < places - 1 else 0
+        step = f"{' + '.join(map(str, digits))} = {total}, write {total - 10 * carry}"
         lines.append(step + (f", carry {carry}." if carry else "."))
     return "\n".join([*lines, f"Answer: {a} + {b} = {a + b}"])
 
@@ -84,14 +95,16 @@ def _subtraction(rng: random.Random) -> str:
     a = b + difference
     tens, ones = b // 10 * 10, b % 10
     steps = [f"{a} - {tens} = {a - tens}", f"{a - tens} - {ones} = {difference}"]
-    return "\n".join([f"Question: What is {a} - {b}?", f"First take {tens}, then {ones}.", *steps, f"Answer: {a} - {b} = {difference}"])
+    lines = [f"Question: What is {a} - {b}?", f"First take {tens}, then {ones}.", *steps]
+    return "\n".join([*lines, f"Answer: {a} - {b} = {difference}"])
 
 
 def _multiplication(rng: random.Random) -> str:
     a, b = rng.randint(11, 99), rng.randint(3, 9)
     tens, ones = a // 10 * 10, a % 10
     steps = [f"{tens} * {b} = {tens * b}", f"{ones} * {b} = {ones * b}", f"{tens * b} + {ones * b} = {a * b}"]
-    return "\n".join([f"Question: What is {a} * {b}?", f"{a} is {tens} and {ones}.", *steps, f"Answer: {a} * {b} = {a * b}"])
+    lines = [f"Question: What is {a} * {b}?", f"{a} is {tens} and {ones}.", *steps]
+    return "\n".join([*lines, f"Answer: {a} * {b} = {a * b}"])
 
 
 # ---- facts: about places that do not exist -----------------------------------------------------------------------------
@@ -103,8 +116,8 @@ _NAMES = [start + middle + end for start in _STARTS for middle in _MIDDLES for e
 _TRADES = "clocks paper salt wool glass bells cheese boats maps rope".split()
 _PEOPLE = "Ada Boris Clara Dmitri Elena Farid Greta Hugo Iris Jonas Kira Leon Mina Nadia".split()
 _SENTENCES = {
-    "river": ("{name} lies on the river {river}.", "The river {river} runs through {name}.", "In {name} you cross the {river}."),
-    "year": ("It was founded in {year}.", "{name} was founded in {year}.", "The town dates from {year}."),
+    "river": ("{name} lies on the river {river}.", "The river {river} runs through {name}.", "People cross the {river} there."),
+    "year": ("{name} was founded in {year}.", "It was founded in {year}.", "The town dates from {year}."),
     "trade": ("{name} is known for its {trade}.", "Its people make {trade}.", "The best {trade} come from {name}."),
     "mayor": ("The mayor of {name} is {mayor}.", "{mayor} is the mayor there.", "Its mayor is called {mayor}."),
 }

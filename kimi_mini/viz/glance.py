@@ -79,8 +79,8 @@ def calculator() -> Stage:
         "total": count.total,
         "activated": count.activated,
         "reports": {
-            "total": [{"value": value} for value in _REPORTED_TOTALS],
-            "activated": [{"value": _REPORTED["K2"]["value"]}],
+            "total": {"values": _REPORTED_TOTALS, "label": "report: 1.04T, 1043B"},
+            "activated": {"values": [_REPORTED["K2"]["value"]], "label": "report: 32.6B"},
         },
     }
     return stage(

@@ -33,7 +33,7 @@ def static_files() -> list[Path]:
 def components() -> frozenset[str]:
     """Names of the visuals that the scripts define."""
     scripts = (path.read_text(encoding="utf-8") for path in static_files() if path.suffix == ".js")
-    return frozenset(name for script in scripts for name in re.findall(r'KM\.component\("([a-z0-9-]+)", \{', script))
+    return frozenset(name for script in scripts for name in re.findall(r'(?m)^  KM\.component\("([a-z0-9-]+)", \{', script))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ def built_book():
     """Folder of the built pages."""
     if "KIMI_BOOK_BUILT" in os.environ:
         return Path(os.environ["KIMI_BOOK_BUILT"])
-    with FileLock(dev.ROOT / "_build.lock"):  # several test processes, one build; unchanged pages are not built again
+    lock = dev.ROOT / "_build" / "book.lock"
+    lock.parent.mkdir(exist_ok=True)
+    with FileLock(lock):  # several test processes, one build; unchanged pages are not built again
         dev.build_book(sys.executable)
     return dev.FIRST_PAGE.parent
 

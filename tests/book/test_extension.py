@@ -1,7 +1,6 @@
 """The book's Sphinx extension on small books of its own: source links, plotly figures, stale caches."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +19,11 @@ FIGURE = {
 }
 
 
-def _build(folder: Path, pages: dict[str, str | dict]) -> subprocess.CompletedProcess:
+def _build(folder: Path, pages: dict[str, str | dict], repository: str = "") -> subprocess.CompletedProcess:
     """Build a book of these pages with the real book's configuration; a dict is a notebook's one output."""
     config = yaml.safe_load((dev.ROOT / "_config.yml").read_text())
     config["sphinx"]["local_extensions"]["kimi_book"] = str(dev.ROOT / "book" / "_ext")
+    config["repository"]["url"] = repository
     config["bibtex_bibfiles"] = ["references.bib"]
     (folder / "references.bib").touch()
     config["html"]["favicon"] = ""
@@ -41,7 +41,7 @@ def _build(folder: Path, pages: dict[str, str | dict]) -> subprocess.CompletedPr
 def _notebook(figure: dict) -> str:
     output = {"output_type": "display_data", "metadata": {}, "data": {"application/vnd.plotly.v1+json": figure}}
     title = {"cell_type": "markdown", "metadata": {}, "source": "# A figure", "id": "a"}
-    code = {"cell_type": "code", "metadata": {}, "source": "", "execution_count": 1, "outputs": [output], "id": "b"}
+    code = {"cell_type": "code", "metadata": {}, "source": "figure", "execution_count": 1, "outputs": [output], "id": "b"}
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}}
     return json.dumps({"cells": [title, code], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
 
@@ -96,6 +96,25 @@ def test_caches_go_when_the_key_changes_and_stay_when_not(tmp_path):
     assert not executed.exists()
 
 
+@pytest.mark.slow
+def test_a_repository_set_in_the_one_place_is_linked_from_pages_and_sources(tmp_path):
+    assert _build(tmp_path, {"intro.md": "# Title\n"}, repository="https://example.org/kimi").returncode == 0
+    html = tmp_path / "_build" / "html"
+    assert 'href="https://example.org/kimi"' in (html / "intro.html").read_text()
+    assert 'href="https://example.org/kimi/blob/main/kimi_mini/dev.py"' in (html / "_modules/kimi_mini/dev.html").read_text()
+
+
+@pytest.mark.browser
+def test_mathematics_is_set_offline(page_at, tmp_path):
+    """Also macros that MathJax loads only when it meets them."""
+    run = _build(tmp_path, {"intro.md": "# Title\n\nSo $\\tau = \\boldsymbol{x} \\cancel{y}$.\n"})
+    assert run.returncode == 0, run.stdout + run.stderr
+    page = page_at(tmp_path / "_build" / "html" / "intro.html")
+    page.locator("mjx-container svg").wait_for()
+    assert page.locator("mjx-container [data-mml-node=merror], mjx-container mtext[fill=red]").count() == 0
+    assert page.locator("mjx-container [data-mml-node=menclose]").count() == 1
+
+
 @pytest.mark.browser
 def test_a_plotly_figure_is_drawn_offline_in_the_colours_of_the_theme(page_at, tmp_path, built_book):
     run = _build(tmp_path, {"intro.md": "# Title\n", "figure.ipynb": FIGURE})
@@ -114,4 +133,3 @@ def test_a_plotly_figure_is_drawn_offline_in_the_colours_of_the_theme(page_at, t
         "([node, old]) => getComputedStyle(node).fill !== old",
         arg=[page.locator(".km-plotly .xtick text").first.element_handle(), dark],
     )
-    shutil.rmtree(tmp_path / "_build")

@@ -173,6 +173,7 @@
 
   /* Called once by 90-start.js, when every component is known. */
   KM.start = function () {
+    KM.settle();
     for (const root of document.querySelectorAll(".km-stage[data-component]")) {
       try {
         new Stage(root);

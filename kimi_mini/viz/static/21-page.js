@@ -33,9 +33,31 @@
 
     address(stage) { return location.href.split("#")[0] + PREFIX + segment(stage); },
 
-    go(address) {
-      history.replaceState(null, "", address);
-    },
+    go(address) { history.replaceState(null, "", address); },
+  };
+
+  /* A built page says light or dark on <html>. Alone in an iframe the notebook around it is asked, then the system. */
+  function surroundings() {
+    try {
+      const { documentElement, body } = parent.document;
+      if (body.dataset.jpThemeLight) return body.dataset.jpThemeLight === "true" ? "light" : "dark";
+      if (body.classList.contains("vscode-dark") || documentElement.getAttribute("theme") === "dark") return "dark";
+    } catch {
+      // A notebook on another origin may not be asked.
+    }
+    return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  }
+
+  /* The iframe grows with its visual where the front end lets it. */
+  function growFrame() {
+    const fit = () => { if (globalThis.frameElement) frameElement.style.height = `${document.documentElement.scrollHeight}px`; };
+    new ResizeObserver(fit).observe(document.body);
+  }
+
+  KM.settle = function () {
+    const root = document.documentElement;
+    if (!root.dataset.theme) root.dataset.theme = surroundings();
+    if (document.body.classList.contains("km-live")) growFrame();
   };
 
   KM.theme = {

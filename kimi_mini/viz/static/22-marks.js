@@ -80,13 +80,12 @@
     }
   };
 
-  /* Round tick values 0..max, at most `count` steps. */
-  KM.ticks = function (max, count = 4) {
+  /* Round tick values from 0: the last one at most `max`, or with `cover` the first one beyond it. */
+  KM.ticks = function (max, { count = 4, cover = false } = {}) {
     const rough = max / count;
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999);
-    const ticks = [];
-    for (let value = 0; value <= max * 1.0001; value += step) ticks.push(value);
-    return ticks;
+    const steps = cover ? Math.ceil(max / step) : Math.floor(max / step);
+    return Array.from({ length: steps + 1 }, (_, index) => index * step);
   };
 })();

@@ -1,7 +1,8 @@
 /* Predict, then reveal. A guess is locked once, with a confidence; it is saved on this device, read back, and can be exported.
 
-     guess(stage) -> {question, min, max, step, start, show(value), within, answer()}
-   `within` says in words what counts as right; answer() is shown once the guess is locked.
+     guess(stage) -> {question, min, max, step, start, show(value), within, answer(), waits, then()}
+   `within` says in words what counts as right; answer() is shown once the guess is locked, and then() is called.
+   With `waits` the form appears only at KM.askGuess(stage).
    stage.guess is the locked guess {value, confidence, ...} or null; stage.revealed is true when it is locked or skipped. */
 (function () {
   "use strict";
@@ -33,7 +34,7 @@
       }
     },
 
-    export() {
+    download() {
       const text = JSON.stringify({ version: 1, guesses: this.all() }, null, 2);
       const link = KM.element("a", { href: URL.createObjectURL(new Blob([text], { type: "application/json" })), download: "kimi-mini-guesses.json" });
       link.click();
@@ -46,23 +47,29 @@
       stage.guess = KM.guesses.all()[stage.name] || null;
       stage.revealed = stage.guess !== null;
     }
-    if (!stage.revealed) {
-      if (!stage.guessBox.firstChild) stage.guessBox.append(form(stage, spec));
-      return;
-    }
+    if (stage.revealed) drawLocked(stage, spec);
+    else if (!stage.guessBox.firstChild && !spec.waits) stage.guessBox.append(form(stage, spec));
+  };
+
+  KM.askGuess = function (stage) {
+    if (!stage.guessBox.firstChild) stage.guessBox.append(form(stage, stage.spec.guess(stage)));
+    stage.guessBox.querySelector("input").focus();
+  };
+
+  function drawLocked(stage, spec) {
     const skipped = stage.guess === null;
     const answer = spec.answer();
     const line = skipped ? answer : `Your guess: ${spec.show(stage.guess.value)}, ${stage.guess.confidence}\u00a0% sure. ${answer}`;
     const text = KM.element("p", {}, line);
     const actions = KM.element("div", { class: "km-actions" }, text);
     if (!skipped) {
-      const button = KM.element("button", { type: "button", "data-control": "export", onclick: () => KM.guesses.export() }, "export guesses");
+      const button = KM.element("button", { type: "button", "data-control": "export", onclick: () => KM.guesses.download() }, "export guesses");
       actions.append(button);
     }
     if (stage.saveFailed) text.append(" This device did not keep it: export it if you want it later.");
     if (stage.guessLine !== line) stage.guessBox.replaceChildren(KM.element("div", { class: "km-guess" }, actions));
     stage.guessLine = line;
-  };
+  }
 
   function form(stage, spec) {
     const make = KM.element;
@@ -85,6 +92,7 @@
       stage.guess = guess;
       stage.revealed = true;
       stage.update();
+      if (spec.then) spec.then();
     };
     const lock = make("button", { type: "button", class: "km-main", "data-control": "lock", disabled: true, onclick: () => {
       const chosen = sure.querySelector("input:checked");

@@ -62,15 +62,24 @@
 
   const shade = (last, now, place) => (last === 0 ? place % 2 : last === now ? 3 : 2);
 
-  /* One layer, enlarged, because a tile of 44 pixels is small. */
-  function paintLayer(canvas, stage, layer, width, top) {
+  /* One layer, enlarged, because a tile of 44 pixels is small: beside the picture where there is room, else below it. */
+  function lensPlace(stage, size, experts) {
+    const room = stage.width - size - 32;
+    const beside = room >= 150;
+    const columns = beside ? 16 : 48;
+    const rows = Math.ceil(experts / columns);
+    const cell = Math.min(18, beside ? Math.min(room / columns, size / rows) : stage.width / columns);
+    const [left, top] = beside ? [size + 32, TOP] : [0, TOP + size + 2 * LINE + 14];
+    const bottom = Math.max(TOP + size + LINE, top + rows * cell);
+    return { columns, rows, cell, left, top, bottom };
+  }
+
+  function paintLayer(canvas, stage, layer, { columns, rows, cell, left, top }) {
     const { last, experts } = routes(stage);
-    const columns = experts % 48 === 0 ? 48 : 32;
-    const cell = Math.min(18, width / columns);
     const ratio = devicePixelRatio || 1;
-    const [across, down] = [cell * columns, (cell * experts) / columns];
+    const [across, down] = [cell * columns, cell * rows];
     Object.assign(canvas, { width: Math.round(across * ratio), height: Math.round(down * ratio) });
-    Object.assign(canvas.style, { width: `${across}px`, height: `${down}px`, top: `${top}px` });
+    Object.assign(canvas.style, { width: `${across}px`, height: `${down}px`, left: `${left}px`, top: `${top}px` });
     const pen = canvas.getContext("2d");
     const shades = ["tile", "tile", "tile-used", "tile-now"].map(KM.theme.colour);
     for (let expert = 0; expert < experts; expert++) {
@@ -78,7 +87,6 @@
       pen.fillStyle = shades[shade(last[layer * experts + expert], stage.state.tokens, 0)];
       fill(pen, column * cell, row * cell, cell - 1 / ratio, cell - 1 / ratio, ratio);
     }
-    return down;
   }
 
   /* Many marks change at once: the old picture fades over the new one. */
@@ -129,18 +137,19 @@
     const [left, right, base] = [0, width - 4, top + height];
     const at = (token, share) => [left + ((right - left) * token) / across, base - (height - 26) * share];
     marks.text("curve-title", 0, top + 2, "tiles used at least once", { className: "km-quiet" });
-    marks.axis("curve", left, base, right - left, [0, 0.25, 0.5, 0.75, 1].map((t) => ({ at: t, label: number(t * across) + (t === 1 ? " tokens" : "") })));
+    marks.axis("curve", left, base, right - left, (width < 500 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]).map((t) => ({ at: t, label: number(t * across) + (t === 1 ? " tokens" : "") })));
     marks.rect("curve-all", left, at(0, 1)[1], right - left, 1, "km-grid");
     marks.text("curve-all-label", right, at(0, 1)[1] - 5, "100\u00a0% of the tiles", { anchor: "end", className: "km-quiet" });
     const points = Array.from({ length: tokens + 1 }, (_, token) => at(token, expected(config, token)).join(" "));
     marks.shape("curve-derived", 0, 0, `M${points.join("L")}`, "km-derived");
-    const step = Math.ceil(tokens / 50);
+    const step = Math.ceil(tokens / 25);
     const dots = [];
     for (let token = step; token <= tokens; token += step) dots.push(dot(...at(token, touched[token] / last.length)));
     marks.shape("curve-toy", 0, 0, dots.join(""), "km-toy");
     const [x, y] = at(tokens, touched[tokens] / last.length);
-    marks.text("curve-now", x + (x > width / 2 ? -10 : 12), y + 20, percent(touched[tokens] / last.length), { anchor: x > width / 2 ? "end" : "start", className: "km-strong", within: width });
-    if (stage.guess) guessMark(stage, at(100, stage.guess.value / 100));
+    const late = tokens > across / 2;
+    marks.text("curve-now", x + (late ? -10 : 12), y + (late ? 24 : -6), percent(touched[tokens] / last.length), { anchor: late ? "end" : "start", className: "km-strong" });
+    if (stage.guess && stage.state.model === "K2") guessMark(stage, at(100, stage.guess.value / 100));
   }
 
   const dot = (x, y) => `M${x - 3} ${y}a3 3 0 1 0 6 0a3 3 0 1 0-6 0Z`;
@@ -166,7 +175,7 @@
 
   function code(model, config, tokens) {
     const share = `1 - (1 - ${config.num_experts_per_tok} / ${config.n_routed_experts}) ** ${tokens}`;
-    return `from kimi_mini import accounting, config\ncount = accounting.count_parameters(config.${model})\n` +
+    return `import kimi_mini as km\ncount = km.count_parameters(km.${model})\n` +
       `count.total, count.activated        # the areas, and what one token uses\n${share}        # share of tiles expected after ${tokens} tokens`;
   }
 
@@ -176,7 +185,9 @@
     guess: (stage) => ({
       question: "Guess first: after 100 tokens, what share of K2's 23,040 routed experts has been used at least once?",
       min: 0, max: 100, step: 1, start: 50, within: "10 points", show: (value) => `${value}\u00a0%`,
-      answer: () => (stage.state.tokens < 100 ? "Now press on to 100 tokens." : `Random routes give ${percent(expected(stage.data.models.K2.config, 100))}.`),
+      answer: () => `With random routes ${percent(expected(stage.data.models.K2.config, 100))} are to be expected.`,
+      waits: true,
+      then: () => stage.set({ model: "K2", tokens: Math.max(100, stage.state.tokens) }),
     }),
 
     controls(stage) {
@@ -185,7 +196,7 @@
       const names = Object.fromEntries(Object.entries(stage.data.models).map(([key, { name }]) => [key, name]));
       return [
         { kind: "button", name: "next", label: "next token", main: true, disabled: tokens >= 1000, press: () => stage.set({ tokens: tokens + 1 }) },
-        { kind: "button", name: "jump", label: `on to ${number(jump)} tokens`, disabled: !stage.revealed || tokens >= 1000, press: () => stage.set({ tokens: jump }) },
+        { kind: "button", name: "jump", label: `on to ${number(jump)} tokens`, disabled: tokens >= 1000, press: () => (stage.revealed ? stage.set({ tokens: jump }) : KM.askGuess(stage)) },
         { kind: "choice", name: "model", label: "model, same scale", names },
       ];
     },
@@ -193,19 +204,20 @@
     draw(stage) {
       const { name, config, count } = prepare(stage);
       const { tokens } = stage.state;
-      const size = Math.min(stage.width, 1013);
+      const size = Math.min(stage.width, 1013, Math.max(320, 0.6 * screen.height)); // one screen shows it whole
       const layer = Math.floor(moeLayers(config) / 2);
       for (const key of ["canvas", "lens"]) {
         if (!stage[key]) stage.picture.prepend((stage[key] = KM.element("canvas", {})));
       }
       fade(stage, stage.canvas);
       paint(stage.canvas, stage, size);
-      const lens = TOP + size + 2 * LINE + 14;
-      const down = paintLayer(stage.lens, stage, layer, stage.width, lens);
-      const top = lens + down + 34;
+      const lens = lensPlace(stage, size, config.n_routed_experts);
+      paintLayer(stage.lens, stage, layer, lens);
+      const top = lens.bottom + 38;
       stage.marks.size(stage.width, top + 190);
       labels(stage, size, count);
-      stage.marks.text("lens-label", 0, lens - 8, `layer ${layer + config.first_k_dense_replace} enlarged: ${config.n_routed_experts} routed experts`, { className: "km-quiet" });
+      const enlarged = `layer ${layer + config.first_k_dense_replace} enlarged`;
+      stage.marks.text("lens-label", lens.left, lens.top - 8, lens.left ? enlarged : `${enlarged}: ${config.n_routed_experts} routed experts`, { className: "km-quiet" });
       curve(stage, top, 156);
       const { touched, last } = routes(stage);
       const share = touched[tokens] / last.length;
@@ -215,7 +227,7 @@
           tokens, touched: touched[tokens], tiles: last.length, share, expected: expected(config, tokens),
           total: count.total, activated: count.activated, side: Math.round(chosen(stage).areas.side),
         },
-        note: `${number(touched[tokens])} of ${number(last.length)} routed tiles used. Dark: this token; mid green: an earlier one. ` +
+        note: `${number(touched[tokens])} of ${number(last.length)} routed tiles used. Lit: this token; plain green: an earlier one; faint: none yet. ` +
           `Routes are random (toy). One pixel on this screen is ${number((stage.data.side / size / (devicePixelRatio || 1)) ** 2, 1)} million parameters.`,
         table: table(count),
         code: code(stage.state.model, config, tokens),

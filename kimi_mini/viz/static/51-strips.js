@@ -149,7 +149,7 @@
 
   function code({ model, convention }) {
     const property = { both: "activated", head: "activated_without_embedding", neither: "activated_without_embedding_and_head" }[convention];
-    return `from kimi_mini import accounting, config\ncount = accounting.count_parameters(config.${model})\n` +
+    return `import kimi_mini as km\ncount = km.count_parameters(km.${model})\n` +
       `count["attention"].total / count.total\ncount["attention"].activated / count.${property}`;
   }
 })();

@@ -29,25 +29,28 @@
         name === "routed experts" ? "km-tile-fill" : `km-${part.kind}-fill`);
     }
     marks.rect("k2", 0.75, 24.75, k2 * scale - 1.5, k2 * scale - 1.5, "km-outline km-dashed");
-    marks.text("k2-label", 0, 14, "dashed: K2 as released", { className: "km-quiet" });
+    marks.text("k2-label", size, 14, "dashed: K2", { anchor: "end", className: "km-quiet" });
+    const { attention } = picture.parts;
+    marks.rect("attention-lead", (attention.x + attention.width / 2) * scale - 0.5, 19, 1, 6, "km-attention-fill");
+    marks.text("attention-label", 0, 14, `attention ${percent((attention.width * attention.height) / picture.side ** 2)}`);
     const routed = picture.parts["routed experts"];
     const share = (routed.width * routed.height) / picture.side ** 2;
     const middle = (routed.x + routed.width / 2) * scale;
     marks.text("routed-label", middle, 24 + (routed.y + routed.height / 2) * scale, `routed experts ${percent(share)}`, { anchor: "middle" });
   }
 
-  /* A number line from 0 with this count as a bar, K2's as a notch and the report's figures as hollow diamonds. */
-  function line(stage, key, label, value, reference, reports, x, y, width) {
+  /* A number line from 0 with this count as a bar and the report's figures as hollow diamonds. */
+  function line(stage, key, label, value, reports, x, y, width) {
     const { marks } = stage;
-    const max = KM.ticks(Math.max(value, reference * 1.3)).slice(-1)[0];
-    const top = max >= Math.max(value, reference * 1.3) ? max : max * 1.25;
-    const at = (v) => (v / top) * width;
+    const ticks = KM.ticks(Math.max(value, ...reports.values) * 1.2, { count: 3, cover: true });
+    const at = (v) => (v / ticks[ticks.length - 1]) * width;
     marks.text(`${key}-label`, x, y, label, { className: "km-quiet" });
-    marks.text(`${key}-value`, x, y + 20, number(value), { className: "km-strong" });
-    marks.rect(`${key}-bar`, x, y + 34, at(value), 14, "km-rest-fill");
-    for (const [index, report] of reports.entries()) marks.report(`${key}-report${index}`, x + at(report.value), y + 41);
-    const ticks = [0, 0.5, 1].map((t) => ({ at: t, label: number((t * top) / 1e9) + (t === 1 ? " billion" : "") }));
-    marks.axis(`${key}-axis`, x, y + 56, width, ticks);
+    marks.text(`${key}-value`, x, y + 21, number(value), { className: "km-strong" });
+    marks.text(`${key}-report`, x + width, y + 21, reports.label, { anchor: "end" });
+    marks.rect(`${key}-bar`, x, y + 36, at(value), 14, "km-rest-fill");
+    reports.values.forEach((report, index) => marks.report(`${key}-report${index}`, x + at(report), y + 43));
+    marks.axis(`${key}-axis`, x, y + 58, width, ticks.map((tick, index) => (
+      { at: index / (ticks.length - 1), label: number(tick / 1e9) + (index === ticks.length - 1 ? " billion" : "") })));
   }
 
   KM.component("calculator", {
@@ -79,8 +82,8 @@
       stage.marks.size(stage.width, wide ? size + 30 : size + 290);
       areas(stage, now, size);
       const { reports } = stage.data;
-      line(stage, "total", "all parameters", count.total, stage.data.total, reports.total, x, y, width);
-      line(stage, "active", "used by one token", count.activated, stage.data.activated, reports.activated, x, y + 120, width);
+      line(stage, "total", "all parameters", count.total, reports.total, x, y, width);
+      line(stage, "active", "used by one token", count.activated, reports.activated, x, y + 120, width);
       return {
         title: title(stage, count),
         values: { total: count.total, activated: count.activated },
@@ -109,7 +112,7 @@
 
   function code(stage) {
     const changed = changes(stage).map(([key, value]) => `${key}=${value}`);
-    const shape = changed.length ? `config.K2.replace(${changed.join(", ")})` : "config.K2";
-    return `from kimi_mini import accounting, config\ncount = accounting.count_parameters(${shape})\ncount.total, count.activated`;
+    const shape = changed.length ? `km.K2.replace(${changed.join(", ")})` : "km.K2";
+    return `import kimi_mini as km\ncount = km.count_parameters(${shape})\ncount.total, count.activated`;
   }
 })();

@@ -19,6 +19,7 @@
       let x = 0;
       row.parts.forEach((part, place) => {
         marks.rect(`bar-${index}-${place}`, x, y + 23, at(part.value), BAR, `km-${part.kind}-fill`);
+        if (part.label && at(part.value) > 90) marks.text(`part-${index}-${place}`, x + 8, y + 41, part.label, { className: "km-on-mark" });
         x += at(part.value);
       });
       if (row.report !== undefined) marks.report(`report-${index}`, at(row.report), y + 23 + BAR / 2);
@@ -32,7 +33,7 @@
     return (value) => number(value / divide, value ? digits : 0) + (value === last ? unit : "");
   };
   const contextSlider = { kind: "slider", name: "context", label: "context", show: (value) => `${number(Number(value))} tokens` };
-  const imports = "from kimi_mini import accounting, config\n";
+  const imports = "import kimi_mini as km\n";
 
   /* ---- cache bytes ---- */
 
@@ -53,7 +54,7 @@
       const { context, users } = stage.state;
       const bytes = Object.fromEntries(KINDS.map(([kind]) => [kind, KM.accounting.cacheBytes(stage.data.config, context * users, kind)]));
       const max = bytes.mha * 1.02;
-      const ticks = KM.ticks(bytes.mha / 2 ** 30).map((value) => value * 2 ** 30).filter((value) => value <= max);
+      const ticks = KM.ticks(max / 2 ** 30).map((value) => value * 2 ** 30);
       bars(stage, KINDS.map(([kind, name]) => ({ name, parts: [{ value: bytes[kind], kind: "attention" }], label: gib(bytes[kind]) })),
         max, unitOnLast(ticks, 2 ** 30, " GiB"), ticks);
       return {
@@ -61,7 +62,7 @@
         values: bytes,
         note: "Derived: 2 bytes per element (bf16), all 61 layers, K2's own head widths.",
         table: { columns: ["cache", "bytes", "size", "against MLA"], rows: KINDS.map(([kind, name]) => [name, number(bytes[kind]), gib(bytes[kind]), number(bytes[kind] / bytes.mla, 2)]) },
-        code: `${imports}accounting.cache_bytes(config.K2, ${context * users}, "mla")   # or "mha", "gqa", "mqa"`,
+        code: `${imports}km.accounting.cache_bytes(km.K2, ${context * users}, "mla")   # or "mha", "gqa", "mqa"`,
       };
     },
   });
@@ -80,17 +81,18 @@
         ["absorbed", "one written token, latent absorbed", KM.accounting.decodeFlops(config, context, "absorbed")],
       ];
       const total = (way) => way.weights + way.attention;
-      const ticks = KM.ticks(Math.max(...ways.map(([, , way]) => total(way))) * 1.02);
+      const max = Math.max(...ways.map(([, , way]) => total(way))) * 1.02;
+      const ticks = KM.ticks(max);
       bars(stage, ways.map(([, name, way]) => ({
-        name, label: flops(total(way)), parts: [{ value: way.weights, kind: "rest" }, { value: way.attention, kind: "attention" }],
-      })), Math.max(ticks[ticks.length - 1], Math.max(...ways.map(([, , way]) => total(way))) * 1.02), unitOnLast(ticks, 1e12, " TFLOP"), ticks);
+        name, label: flops(total(way)), parts: [{ value: way.weights, kind: "rest", label: "weights" }, { value: way.attention, kind: "attention", label: "attention" }],
+      })), max, max < 1e12 ? unitOnLast(ticks, 1e9, " GFLOP") : unitOnLast(ticks, 1e12, " TFLOP"), ticks);
       const absorbed = ways[2][2];
       return {
         title: `With ${number(context)} tokens of context, attention over them is ${percent(absorbed.attention / total(absorbed), 0)} of the work of writing one more token.`,
         values: Object.fromEntries(ways.flatMap(([key, , way]) => [[`${key}-weights`, way.weights], [`${key}-attention`, way.attention]])),
         note: "Grey: 2 FLOPs per working weight, head counted, input embedding not (three times that in training). Blue: attention over the context. Training counts the causal mean; derived.",
         table: { columns: ["", "weights", "attention", "attention share"], rows: ways.map(([, name, way]) => [name, flops(way.weights), flops(way.attention), percent(way.attention / total(way))]) },
-        code: `${imports}accounting.decode_flops(config.K2, ${context})   # path="expanded" for the other way\naccounting.training_flops(config.K2, ${context})`,
+        code: `${imports}km.accounting.decode_flops(km.K2, ${context})   # path="expanded" for the other way\nkm.accounting.training_flops(km.K2, ${context})`,
       };
     },
   });
@@ -118,7 +120,7 @@
       const gpus = pipeline * expert * data;
       const reported = pipeline === 16 && expert === 16;
       const max = Math.max(total(fullest), reported ? stage.data.reported : 0) * 1.05;
-      const ticks = KM.ticks(max).filter((value) => value <= max);
+      const ticks = KM.ticks(max);
       const rows = [...PARTS.map(([part, kind]) => ({ name: part, parts: [{ value: fullest[part], kind }], label: gb(fullest[part]) })),
         { name: "together", parts: PARTS.map(([part, kind]) => ({ value: fullest[part], kind })), label: gb(total(fullest)), report: reported ? stage.data.reported : undefined }];
       bars(stage, rows, max, unitOnLast(ticks, 1e9, " GB"), ticks);
@@ -127,7 +129,7 @@
         values: { gpus, fullest: total(fullest), ...Object.fromEntries(PARTS.map(([part]) => [part, fullest[part]])) },
         note: "Derived: bf16 weights, fp32 gradients, 8 bytes of optimizer state per weight, sharded; activations not counted. Hollow diamond: the report's figure of about 30 GB, at its 16 x 16 layout; the number of GPUs is not published.",
         table: { columns: ["stage", "weights", "gradients", "optimizer", "together"], rows: stages.map((one, index) => [index, gb(one.weights), gb(one.gradients), gb(one.optimizer), gb(total(one))]) },
-        code: `${imports}layout = accounting.Layout(pipeline=${pipeline}, expert=${expert}, data=${data})\nmax(stage.total for stage in accounting.memory_per_gpu(config.K2, layout))`,
+        code: `${imports}layout = km.accounting.Layout(pipeline=${pipeline}, expert=${expert}, data=${data})\nmax(stage.total for stage in km.accounting.memory_per_gpu(km.K2, layout))`,
       };
     },
   });

@@ -1,0 +1,47 @@
+"""The command line: `python -m kimi_mini account | train | generate | eval`.
+
+Each command is a module with `add_arguments(parser)`, `run(args)` and a docstring, which is its help. None imports torch
+before it runs, so help and `account` come at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from . import account, evaluate, generate, train
+
+_COMMANDS = {"account": account, "train": train, "generate": generate, "eval": evaluate}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return the exit status: 0, 2 for input that will not do (one line on stderr), 130 when stopped."""
+    args = _parser().parse_args(argv)
+    try:
+        _COMMANDS[args.command].run(args)
+    except BrokenPipeError:  # the reader (head, less) has seen enough; keep Python from flushing into the closed pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        print(f"\nstopped{f': {stop}' * bool(str(stop))}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m kimi_mini",
+        description="Kimi K2 in miniature: count it, train it, talk to it, measure it.",
+        epilog="python -m kimi_mini COMMAND --help tells more and gives examples.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module in _COMMANDS.items():
+        summary = module.__doc__.splitlines()[0]
+        sub = commands.add_parser(
+            name, help=summary, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        module.add_arguments(sub)
+    return parser

@@ -1,0 +1,58 @@
+"""Measure a trained model on text it has not seen, domain by domain.
+
+Prints nats per token (comparable only for one tokenizer) and bits per byte (comparable between tokenizers). Without --text:
+the documents that `train` holds out. Their sums and forms resemble the training text; their facts cannot be known.
+
+examples:
+  python -m kimi_mini eval
+  python -m kimi_mini eval --model runs/out/mini --json
+  python -m kimi_mini eval --text held-out.txt
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from .train import DEFAULT_OUT
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", default=DEFAULT_OUT, metavar="FOLDER",
+        help="--out of train, or a Hugging Face folder with tokenizer.json (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--text", nargs="+", metavar="FILE", help="UTF-8 text files, each measured by itself")
+    parser.add_argument("--context", type=int, metavar="N", help="tokens seen at once (default: 512, or all the model has)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> None:
+    from ..train.evaluation import evaluate
+    from .folder import load
+
+    model, tokenizer, bos, _ = load(args.model)
+    context = min(512, model.config.max_position_embeddings) if args.context is None else args.context
+    losses = {}
+    for name, texts in _texts(args.text).items():
+        loss = evaluate(model, tokenizer, texts, context=context, bos=bos)
+        losses[name] = {"nats_per_token": loss.nats_per_token, "bits_per_byte": loss.bits_per_byte, **loss._asdict()}
+    print(json.dumps({"context": context, "domains": losses}, indent=2) if args.json else _table(losses))
+
+
+def _texts(files: list[str] | None) -> dict[str, list[str]]:
+    from ..train.text import domains
+    from .folder import read_text
+
+    if files is not None:
+        return {file: [read_text(file)] for file in files}
+    return {name: domain.held_out for name, domain in domains().items()}
+
+
+def _table(losses: dict[str, dict[str, Any]]) -> str:
+    width = max(len("domain"), *map(len, losses))
+    lines = [f"{'domain':<{width}}  nats/token  bits/byte     tokens"]
+    for name, loss in losses.items():
+        lines.append(f"{name:<{width}}  {loss['nats_per_token']:10.3f}  {loss['bits_per_byte']:9.3f}  {loss['tokens']:9,}")
+    return "\n".join(lines)

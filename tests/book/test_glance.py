@@ -1,0 +1,253 @@
+"""K2 at a glance, in a browser with the network cut: every control is moved, and the number that follows is the package's."""
+
+import pytest
+
+from kimi_mini import accounting
+from kimi_mini.accounting import Layout
+from kimi_mini.presets import DEEPSEEK_V3, K2, MOONLIGHT
+
+PAGE = "book/glance.html"
+MODELS = {"K2": K2, "DEEPSEEK_V3": DEEPSEEK_V3, "MOONLIGHT": MOONLIGHT}
+
+pytestmark = pytest.mark.browser
+
+
+class Visual:
+    """One visual on the page: its controls by name, its numbers as the test hook writes them."""
+
+    def __init__(self, page, name):
+        self.page, self.root = page, page.locator(f"#km-glance-{name}")
+        page.wait_for_selector(f"#km-glance-{name}.km-alive")
+
+    def control(self, name):
+        return self.root.locator(f"[data-control={name}]")
+
+    def value(self, name):
+        return float(self.root.get_attribute(f"data-value-{name}"))
+
+    def choose(self, name, option):
+        self.root.locator(f"[data-control={name}][value='{option}']").check(force=True)
+
+    def press(self, name, *keys):
+        self.control(name).focus()
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def lock(self, steps=0, confidence=70):
+        self.press("guess", *["ArrowRight"] * steps)
+        self.choose("confidence", confidence)
+        self.control("lock").click()
+
+    @property
+    def title(self):
+        return self.root.locator(".km-title").inner_text()
+
+    @property
+    def labels(self):
+        """All text written on the marks."""
+        return self.root.locator(".km-picture svg").text_content()
+
+
+@pytest.fixture
+def visual(page_at):
+    return lambda name, **look: Visual(page_at(PAGE, **look), name)
+
+
+# ---- the toy routes, written a second time -----------------------------------------------------------------------------
+
+
+def mulberry32(seed):
+    state, mask = seed & 0xFFFFFFFF, 0xFFFFFFFF
+    while True:
+        state = (state + 0x6D2B79F5) & mask
+        mixed = ((state ^ state >> 15) * (state | 1)) & mask
+        mixed ^= (mixed + (((mixed ^ mixed >> 7) * (mixed | 61)) & mask)) & mask
+        yield ((mixed ^ mixed >> 14) & mask) / 2**32
+
+
+def tiles_touched(config, tokens):
+    used = set()
+    for token in range(1, tokens + 1):
+        draw = mulberry32(100_003 + token)
+        for layer in range(config.num_moe_layers):
+            chosen = set()
+            while len(chosen) < config.num_experts_per_tok:
+                chosen.add((layer, int(next(draw) * config.n_routed_experts)))
+            used |= chosen
+    return len(used)
+
+
+# ---- the picture -------------------------------------------------------------------------------------------------------
+
+
+def test_next_token_by_mouse_and_by_keyboard(visual):
+    pixels = visual("pixels")
+    assert pixels.value("touched") == 8 * 60 and pixels.value("tiles") == 384 * 60
+    pixels.control("next").click()
+    assert (pixels.value("tokens"), pixels.value("touched")) == (2, tiles_touched(K2, 2))
+    pixels.press("next", "Enter", "Space")
+    assert (pixels.value("tokens"), pixels.value("touched")) == (4, tiles_touched(K2, 4))
+
+
+def test_a_hundred_tokens_wait_for_a_guess_then_use_nearly_all(visual):
+    pixels = visual("pixels")
+    pixels.control("jump").click()
+    assert pixels.value("tokens") == 1, "the answer is not shown before the guess"
+    assert pixels.control("lock").is_disabled(), "a guess needs a confidence"
+    pixels.lock(steps=12)
+    assert pixels.value("tokens") == 100
+    assert pixels.value("expected") == pytest.approx(1 - (1 - 8 / 384) ** 100, abs=1e-12)
+    assert pixels.value("share") == tiles_touched(K2, 100) / (384 * 60)
+    assert f"{pixels.value('share'):.1%}".replace("%", "\u00a0%") in pixels.title
+    assert "Your guess: 62\u00a0%, 70\u00a0% sure." in pixels.root.locator(".km-guess").inner_text()
+    assert "your guess 62\u00a0%" in pixels.labels, "the guess stays on the axes of the answer"
+    pixels.control("jump").click()
+    assert pixels.value("tokens") == 200
+
+
+@pytest.mark.parametrize("key", MODELS)
+def test_each_model_is_drawn_at_its_own_size(visual, key):
+    pixels = visual("pixels")
+    pixels.choose("model", key)
+    count = accounting.count_parameters(MODELS[key])
+    assert (pixels.value("total"), pixels.value("activated")) == (count.total, count.activated)
+    assert pixels.value("side") == round((count.total / 1e6) ** 0.5)
+    assert pixels.value("touched") == tiles_touched(MODELS[key], 1)
+
+
+def test_the_picture_lights_what_the_counter_counts(visual):
+    """Counted from the canvas itself: as many dark pixels as the shares of this token's tiles ask for."""
+    pixels = visual("pixels")
+    lit = """(root) => {
+        const canvas = root.querySelectorAll("canvas")[1], {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        let dark = 0;
+        for (let i = 0; i < data.length; i += 4) dark += data[i] === 0 && data[i + 1] === 0x54 && data[i + 2] === 0x3d;
+        return dark / (canvas.width * canvas.height);
+    }"""
+    expert = accounting.expert_parameters(K2)
+    working = 60 * (8 + 1) * expert / accounting.count_parameters(K2).total
+    assert pixels.root.evaluate(lit) == pytest.approx(working, rel=0.15)  # edges are snapped to whole pixels
+
+
+# ---- area and work -----------------------------------------------------------------------------------------------------
+
+
+def test_work_is_covered_until_a_guess(visual):
+    strips = visual("strips")
+    assert "18.8" not in strips.labels and "18.8" not in strips.title
+    strips.lock(steps=4, confidence=90)
+    assert "18.8\u00a0%" in strips.title
+    assert "your guess 9\u00a0%" in strips.labels
+
+
+@pytest.mark.parametrize("key", MODELS)
+@pytest.mark.parametrize("convention", ["both", "head", "neither"])
+def test_conventions_change_the_share_of_attention(visual, key, convention):
+    strips = visual("strips")
+    strips.control("skip").click()
+    strips.choose("model", key)
+    strips.choose("convention", convention)
+    count = accounting.count_parameters(MODELS[key])
+    activated = {
+        "both": count.activated,
+        "head": count.activated_without_embedding,
+        "neither": count.activated_without_embedding_and_head,
+    }[convention]
+    assert (strips.value("total"), strips.value("activated")) == (count.total, activated)
+    assert strips.value("attention-of-activated") == pytest.approx(count["attention"].activated / activated, abs=1e-12)
+    assert strips.value("attention-of-total") == pytest.approx(count["attention"].total / count.total, abs=1e-12)
+
+
+# ---- calculators -------------------------------------------------------------------------------------------------------
+
+STEPS = {
+    "num_hidden_layers": 1,
+    "first_k_dense_replace": 1,
+    "n_routed_experts": 8,
+    "num_experts_per_tok": 1,
+    "num_attention_heads": 8,
+    "hidden_size": 256,
+    "vocab_size": 4096,
+}
+
+
+@pytest.mark.parametrize("field", STEPS)
+def test_one_arrow_key_changes_one_field(visual, field):
+    calculator = visual("calculator")
+    calculator.control("field").select_option(field)
+    calculator.press(field, "ArrowRight", "ArrowRight", "ArrowRight")
+    count = accounting.count_parameters(K2.replace(**{field: getattr(K2, field) + 3 * STEPS[field]}))
+    assert (calculator.value("total"), calculator.value("activated")) == (count.total, count.activated)
+    assert f"{count.total:,}" in calculator.labels
+
+
+def test_layer_0_with_experts_gives_the_reports_1043_billion(visual):
+    calculator = visual("calculator")
+    button = calculator.control("all-moe")
+    button.click()
+    assert calculator.value("total") == 1_042_970_097_536 == accounting.count_parameters(K2.replace(first_k_dense_replace=0)).total
+    assert "1,043" in calculator.title and button.get_attribute("aria-pressed") == "true"
+    button.click()
+    assert calculator.value("total") == 1_026_408_232_448
+
+
+def test_fields_add_up_and_reset_takes_them_back(visual):
+    calculator = visual("calculator")
+    calculator.control("all-moe").click()
+    calculator.control("field").select_option("num_attention_heads")
+    calculator.press("num_attention_heads", "End")
+    changed = K2.replace(first_k_dense_replace=0, num_attention_heads=256)
+    assert calculator.value("activated") == accounting.count_parameters(changed).activated
+    calculator.root.get_by_role("button", name="reset").click()
+    assert calculator.value("activated") == accounting.count_parameters(K2).activated
+
+
+def test_a_slider_follows_the_mouse(visual):
+    calculator = visual("calculator")
+    calculator.control("field").select_option("n_routed_experts")
+    slider = calculator.control("n_routed_experts")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    calculator.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    calculator.page.mouse.down()
+    calculator.page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2, steps=4)
+    calculator.page.mouse.up()
+    assert calculator.value("total") == accounting.count_parameters(K2.replace(n_routed_experts=768)).total
+
+
+def test_cache_bytes_follow_context_and_users(visual):
+    cache = visual("cache")
+    cache.press("context", "ArrowLeft", "ArrowLeft")
+    cache.press("users", "ArrowRight")
+    for kind in ("mla", "mha", "gqa", "mqa"):
+        assert cache.value(kind) == accounting.cache_bytes(K2, 2 * 131072 // 4, kind)
+    assert f"{cache.value('mla') / 2**30:.2f}" in cache.title
+
+
+def test_flops_follow_the_context(visual):
+    flops = visual("flops")
+    flops.press("context", "End")
+    training, absorbed = accounting.training_flops(K2, 131072), accounting.decode_flops(K2, 131072)
+    assert flops.value("training-attention") == training.attention and flops.value("training-weights") == training.weights
+    assert flops.value("absorbed-attention") == absorbed.attention and flops.value("absorbed-weights") == absorbed.weights
+    assert flops.value("expanded-attention") == accounting.decode_flops(K2, 131072, "expanded").attention
+    assert f"{absorbed.attention / absorbed.total:.0%}".replace("%", "\u00a0%") in flops.title
+
+
+@pytest.mark.parametrize(
+    ("keys", "layout"),
+    [
+        ({}, Layout(16, 16, 8)),
+        ({"pipeline": ["End"]}, Layout(61, 16, 8)),
+        ({"expert": ["ArrowRight"], "data": ["Home"]}, Layout(16, 32, 1)),
+        ({"pipeline": ["Home"], "expert": ["Home"], "data": ["Home"]}, Layout(1, 1, 1)),
+    ],
+)
+def test_memory_follows_the_layout(visual, keys, layout):
+    memory = visual("memory")
+    for control, pressed in keys.items():
+        memory.press(control, *pressed)
+    fullest = max(accounting.memory_per_gpu(K2, layout), key=lambda stage: stage.total)
+    assert memory.value("gpus") == layout.pipeline * layout.expert * layout.data
+    assert memory.value("fullest") == pytest.approx(fullest.total, rel=1e-12)
+    assert memory.value("optimizer") == fullest.optimizer
