@@ -39,8 +39,13 @@ def hf_model(model: km.KimiMini, attention: str = "sdpa", experts: str = "groupe
 
 
 def gradients(model: km.KimiMini) -> dict[str, Tensor]:
-    """Our gradients under Hugging Face's keys."""
-    named = {name: p.grad for name, p in model.named_parameters()}
+    """The gradients of ours, or of its looped copy, under Hugging Face's keys."""
+    named = {name: p.grad for name, p in model.named_parameters() if ".experts.experts." not in name}
+    for layer, block in enumerate(model.blocks):
+        experts = getattr(block.mlp, "experts", None)
+        if isinstance(experts, ExpertList):
+            slabs = experts.slab_gradients()
+            named |= {f"blocks.{layer}.mlp.experts.{part}": slab for part, slab in zip(("gate_up", "down"), slabs, strict=True)}
     return {key: slot.of(named[slot.name]) for key, slot in hf_slots(named, fused_experts=True).items()}
 
 

@@ -106,6 +106,16 @@ def test_without_a_built_book_the_browser_lane_fails_and_does_not_run():
     assert ran == []
 
 
+def test_without_a_browser_the_lane_says_so(monkeypatch, capfd):
+    ran = []
+    monkeypatch.setattr(dev, "find_chromium", lambda: None)
+    monkeypatch.setattr(dev, "pytest", lambda python, *options, **environment: ran.append(options))
+    monkeypatch.setattr(dev, "build_book", lambda python: ran.append("book"))
+    assert dev._test("python") == 0
+    assert "book" in ran and not any("browser" in options for options in ran)
+    assert "SKIPPED browser: no Chromium" in capfd.readouterr().out
+
+
 def test_an_up_to_date_environment_is_left_alone(tmp_path, monkeypatch):
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()

@@ -112,7 +112,7 @@ def test_the_readme_names_every_part():
     readme = (ROOT / "README.md").read_text()
     folders = {path.split("/")[0] for path in map(_relative, _tracked_text()) if "/" in path and not path.startswith(".")}
     parts = {_part(path) for path in MODULES} - {"__init__", "__main__"}
-    assert {name for name in folders | parts if not re.search(rf"^ *(kimi_mini/)?{name}(/|\.py|,| )", readme, re.MULTILINE)} == set()
+    assert {name for name in folders | parts if not re.search(rf"^ *{name}(/|\.py)", readme, re.MULTILINE)} == set()
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from ..config import ModelConfig
 from ..presets import PRESETS
 
 _CACHES = {"mla": "MLA, as here", "mha": "MHA, same heads", "gqa": "GQA, 8 kv heads", "mqa": "MQA, 1 kv head"}
+_EXTREMES = ((max, "heaviest"), (min, "lightest"))
 # What the report prints, beside what the released config gives (K2 report, Tables 2 and 4).
 _REPORTED = {"k2": "The K2 report says 1.04T in all (1043B in Table 4) and 32.6B activated; its convention is not stated."}
 
@@ -129,8 +130,8 @@ def _cache(facts: dict[str, Any]) -> str:
 
 def _memory(facts: dict[str, Any]) -> str:
     stages, layout = facts["memory_per_gpu"], facts["layout"]
-    by_total = sorted(range(len(stages)), key=lambda i: stages[i]["total"])
-    named = {f"stage {by_total[-1]} (heaviest)": by_total[-1], f"stage {by_total[0]} (lightest)": by_total[0]}
+    totals = [stage["total"] for stage in stages]
+    named = {f"stage {totals.index(pick(totals))} ({word})": totals.index(pick(totals)) for pick, word in _EXTREMES}
     rows = [
         (name, *(_bytes(stages[i][part]) for part in ("weights", "gradients", "optimizer", "total")))
         for name, i in (named if len(stages) > 1 else {"every GPU": 0}).items()

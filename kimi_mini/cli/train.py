@@ -6,7 +6,7 @@ tokenizer.json, metrics.jsonl (one line per step), checkpoints, and at the end m
 
 examples:
   python -m kimi_mini train                                   about a minute on two CPU cores
-  python -m kimi_mini train --preset mini --steps 2000 --out runs/out/mini
+  python -m kimi_mini train --preset mini --steps 2000     kept in runs/out/mini
   python -m kimi_mini train --text poems.txt letters.txt --out runs/out/mine
 """
 
@@ -17,13 +17,14 @@ from pathlib import Path
 
 from ..presets import PRESETS
 
-DEFAULT_OUT = "runs/out/nano"
+_OUT = "runs/out"
+DEFAULT_OUT = f"{_OUT}/nano"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     number = {"type": int, "metavar": "N"}
     parser.add_argument("--preset", choices=("nano", "mini"), default="nano", help="size of the model (default: %(default)s)")
-    parser.add_argument("--out", default=DEFAULT_OUT, metavar="FOLDER", help="where the run is kept (default: %(default)s)")
+    parser.add_argument("--out", metavar="FOLDER", help=f"where the run is kept (default: {_OUT}/ and the preset's name)")
     parser.add_argument("--text", nargs="+", metavar="FILE", help="UTF-8 text files to learn from, all of each")
     parser.add_argument("--steps", default=500, help="updates of the weights (default: %(default)s)", **number)
     parser.add_argument("--batch-size", default=16, help="sequences in a step (default: %(default)s)", **number)
@@ -44,14 +45,15 @@ def run(args: argparse.Namespace) -> None:
         steps=args.steps, batch_size=args.batch_size, sequence_length=args.sequence_length, seed=args.seed,
         optim=OptimConfig(lr=args.lr),
     )  # fmt: skip
+    out = Path(args.out or f"{_OUT}/{args.preset}")
     documents = _documents(args.text)
-    tokenizer = _tokenizer(Path(args.out), documents, PRESETS[args.preset].vocab_size)
+    tokenizer = _tokenizer(out, documents, PRESETS[args.preset].vocab_size)
     tokens_N = pack(tokenizer, documents)
     model_config = PRESETS[args.preset].replace(
         vocab_size=tokenizer.vocab_size, bos_token_id=tokenizer.bos, eos_token_id=tokenizer.eos
     )
-    print(f"{args.preset}, {tokenizer.vocab_size} tokens, {len(documents)} documents of {len(tokens_N):,} tokens -> {args.out}")
-    pretrain(model_config, train_config, tokens_N, args.out, resume=args.resume)
+    print(f"{args.preset}, {tokenizer.vocab_size} tokens, {len(documents)} documents of {len(tokens_N):,} tokens -> {out}")
+    pretrain(model_config, train_config, tokens_N, out, resume=args.resume)
     print(
         f"done. Next: python -m kimi_mini generate --model {args.out}\n            python -m kimi_mini eval --model {args.out}"
     )

@@ -1,9 +1,10 @@
 """Attention, fast, in stock torch, with the exact largest logit per head.
 
-Short sequences: one `baddbmm` folds mask and scale into the product, and the maximum is free because the logits exist.
-Long ones: a flash kernel (V padded to the query width: unequal widths silently take torch's slow path), then a second
-look for the maximum. On CPUs the kernel also returns the log-sum-exp of each row, and max <= log-sum-exp: rows that
-cannot hold the maximum are skipped. That saves work and never changes the number.
+Up to 1024 tokens the logits are written down, block by block of query rows, and only as far as the causal mask lets them be
+seen: that halves the work, each block stays in the processor's cache, and the maximum is free because the logits exist.
+Longer sequences, and half precision: a flash kernel (V padded to the query width: unequal widths silently take torch's slow
+path), then a second look for the maximum. On CPUs the kernel also returns the log-sum-exp of each row, and
+max <= log-sum-exp: rows that cannot hold the maximum are skipped. That saves work and never changes the number.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..device import at_least_fp32
-from .attention_ref import causal_mask
 
-_SHORT = 256  # up to here writing the logits down is the faster way on a CPU
-_ROWS = 64  # query rows per block of the second look: small blocks stay in the cache
+_SHORT = 1024  # tokens; the blocked form is the faster one up to here on a CPU, and its backward keeps B H T^2 / 2 numbers
+_BLOCK = 128  # query rows per block of logits
+_LOOK = 64  # query rows per block of the second look
 
 
 def attention(
@@ -24,20 +25,27 @@ def attention(
 ) -> tuple[Tensor, Tensor]:
     q, k, v = (x.transpose(1, 2) for x in (q_BTHN, k_BTHN, v_BTHM))  # B H T .
     full_precision = q.dtype in (torch.float32, torch.float64)
-    run = _explicit if q.shape[2] <= _SHORT and full_precision else _flash
+    run = _blocked if q.shape[2] <= _SHORT and full_precision else _flash
     out_BHTM, max_logits_H = run(q, k, v, scale, document_BT)
     return out_BHTM.transpose(1, 2), max_logits_H
 
 
-def _explicit(q: Tensor, k: Tensor, v: Tensor, scale: float, document_BT: Tensor | None) -> tuple[Tensor, Tensor]:
+def _blocked(q: Tensor, k: Tensor, v: Tensor, scale: float, document_BT: Tensor | None) -> tuple[Tensor, Tensor]:
     B, H, T, _ = q.shape
-    bias = _additive_mask(T, document_BT, q)  # [1 or B, T, T]
-    if document_BT is not None:
-        bias = bias.repeat_interleave(H, 0)
-    logits = torch.baddbmm(bias, q.flatten(0, 1), k.flatten(0, 1).mT, alpha=scale)
-    out = torch.bmm(logits.softmax(-1), v.flatten(0, 1))
-    row_max_BHT = logits.detach().amax(-1).view(B, H, T)
-    return out.view(B, H, T, -1), _over_real_rows(row_max_BHT, document_BT)
+    q, k, v = (x.flatten(0, 1) for x in (q, k, v))  # n = B * H, T, .
+    outs, row_max = [], []
+    for rows in _blocks(T, _BLOCK):
+        bias = _additive_mask(rows, document_BT, q)  # [1 or B, rows, keys so far]
+        if document_BT is not None:
+            bias = bias.repeat_interleave(H, 0)
+        logits = torch.baddbmm(bias, q[:, rows], k[:, : rows.stop].mT, alpha=scale)
+        row_max.append(logits.detach().amax(-1))
+        outs.append(torch.bmm(logits.softmax(-1), v[:, : rows.stop]))
+    return torch.cat(outs, 1).view(B, H, T, -1), _over_real_rows(torch.cat(row_max, 1).view(B, H, T), document_BT)
+
+
+def _blocks(n_tokens: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, n_tokens)) for start in range(0, n_tokens, size)]
 
 
 def _flash(q: Tensor, k: Tensor, v: Tensor, scale: float, document_BT: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -45,7 +53,7 @@ def _flash(q: Tensor, k: Tensor, v: Tensor, scale: float, document_BT: Tensor | 
     v = F.pad(v, (0, q.shape[-1] - width)) if width < q.shape[-1] else v
     if width > q.shape[-1]:
         q, k = (F.pad(x, (0, width - x.shape[-1])) for x in (q, k))
-    mask = None if document_BT is None else _additive_mask(q.shape[2], document_BT, q)[:, None]
+    mask = None if document_BT is None else _additive_mask(slice(0, q.shape[2]), document_BT, q)[:, None]
     causal = mask is None
     if q.device.type == "cpu":
         out, lse_BHT = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
@@ -65,7 +73,7 @@ def _exact_max(q: Tensor, k: Tensor, scale: float, document_BT: Tensor | None, l
     q, k = q.flatten(0, 1).to(wide) * scale, k.flatten(0, 1).to(wide)  # n = B * H, T, N
     best_BH = torch.full((B, H), float("-inf"), device=q.device, dtype=wide)
     bound_BHT = None if lse_BHT is None else _upper_bound(lse_BHT, document_BT)
-    blocks = [slice(start, min(start + _ROWS, T)) for start in range(0, T, _ROWS)]
+    blocks = _blocks(T, _LOOK)
     if bound_BHT is not None:  # most promising block first: it lets the others be skipped
         blocks.sort(key=lambda rows: -bound_BHT[:, :, rows].amax().item())
     for rows in blocks:
@@ -108,9 +116,12 @@ def _over_real_rows(row_max_BHT: Tensor, document_BT: Tensor | None) -> Tensor:
     return row_max_BHT.amax((0, 2))
 
 
-def _additive_mask(n_tokens: int, document_BT: Tensor | None, like: Tensor) -> Tensor:
-    seen_BTS = causal_mask(n_tokens, document_BT, like.device)
-    return torch.zeros(seen_BTS.shape, dtype=like.dtype, device=like.device).masked_fill_(~seen_BTS, float("-inf"))
+def _additive_mask(rows: slice, document_BT: Tensor | None, like: Tensor) -> Tensor:
+    """bias_BRS: 0 where a query of `rows` may look, -inf elsewhere; keys end with the block (B is 1 without documents)."""
+    seen_BRS = torch.ones(1, rows.stop - rows.start, rows.stop, dtype=torch.bool, device=like.device).tril(rows.start)
+    if document_BT is not None:
+        seen_BRS = seen_BRS & (document_BT[:, rows, None] == document_BT[:, None, : rows.stop])
+    return torch.zeros(seen_BRS.shape, dtype=like.dtype, device=like.device).masked_fill_(~seen_BRS, float("-inf"))
 
 
 def latent_attention(

@@ -55,11 +55,11 @@ def evaluate(
     require(bos is not None, "bos", bos, "a token id, as the tokenizer has no [BOS]")
     require(len(texts) > 0, "texts", texts, "at least one text that is not empty")
     windows = [window for text in texts for window in _windows([bos, *tokenizer.encode(text)], context)]
-    windows.sort(key=len)  # neighbours of one length need little padding
+    windows.sort(key=len)  # neighbours of one length need little padding, and causality hides what comes behind
     nats, tokens = 0.0, 0
     for start in range(0, len(windows), batch_size):
         batch = _batch(windows[start : start + batch_size], model.embed.weight.device)
-        loss_sum, count = next_token_loss(model(batch.tokens_BT, batch.mask_BT).logits_BTV, batch)
+        loss_sum, count = next_token_loss(model(batch.tokens_BT).logits_BTV, batch)
         nats, tokens = nats + loss_sum.item(), tokens + int(count)
     return TextLoss(nats, tokens, sum(len(text.encode()) for text in texts))
 
@@ -74,5 +74,4 @@ def _batch(windows: list[list[int]], device: torch.device) -> Batch:
     longest = max(map(len, windows))
     ids_BT = torch.tensor([w + [IGNORE] * (longest - len(w)) for w in windows], device=device)
     tokens_BT, targets_BT = ids_BT[:, :-1], ids_BT[:, 1:]
-    real_BT = targets_BT != IGNORE
-    return Batch(tokens_BT.masked_fill(~real_BT, 0), targets_BT, real_BT)
+    return Batch(tokens_BT.clamp(min=0), targets_BT)

@@ -22,7 +22,7 @@ class MetricsLog:
             warnings.warn(f"{path} holds {count} of the {step} updates so far; the others cannot be brought back", stacklevel=3)
         if path.exists():
             os.truncate(path, size)
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  (closed by __exit__)
+        self._file = open(path, "ab", buffering=0)  # a buffer would write again, and fail again, when it is closed
 
     def __enter__(self) -> MetricsLog:
         return self
@@ -32,9 +32,10 @@ class MetricsLog:
 
     def write(self, line: dict[str, Any]) -> None:
         """Append one line; it is there for other programs at once. Raises OSError on a full disk."""
+        rest = (json.dumps(line) + "\n").encode()
         try:
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
             message = f"{self._file.name}: no room for update {line['step']} ({error.strerror}); make room and resume"
             raise OSError(error.errno, message) from error

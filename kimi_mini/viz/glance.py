@@ -39,7 +39,7 @@ def pixels() -> Stage:
         "pixels",
         {"models": _models()},
         name="glance-pixels",
-        title=f"One token puts {count.activated / count.total:.1%} of K2's {count.total / 1e9:,.0f} billion parameters to work.",
+        title=f"One token puts {_percent(count.activated / count.total)} of K2's {_billions(count.total)} parameters to work.",
         alt="A square whose area is K2's parameter count. Attention is a thin strip on the left edge, 0.6 % of the area; "
         "routed experts, 384 small tiles in each of 60 rows, fill 98.9 %. Buttons light the tiles that one more token uses, "
         "and a curve shows the share of tiles used so far: 88 % after 100 tokens.",
@@ -53,9 +53,9 @@ def area_and_work() -> Stage:
     count = count_parameters(K2)
     attention = count["attention"]
     work = attention.activated / count.activated
-    rows = [(f"{b.name}, stored", b.total / count.total, f"{b.total / count.total:.1%}", _kind(b.name)) for b in count.blocks]
+    rows = [(f"{b.name}, stored", b.total / count.total, _percent(b.total / count.total), _kind(b.name)) for b in count.blocks]
     used = [
-        (f"{b.name}, at work", b.activated / count.activated, f"{b.activated / count.activated:.1%}", _kind(b.name))
+        (f"{b.name}, at work", b.activated / count.activated, _percent(b.activated / count.activated), _kind(b.name))
         for b in count.blocks
     ]
     shown = [row for row in rows + used if row[1] > 0.002]
@@ -63,7 +63,8 @@ def area_and_work() -> Stage:
         "strips",
         {"models": _models()},
         name="glance-strips",
-        title=f"Attention is {attention.total / count.total:.1%} of K2's weights, but {work:.1%} of those that work for one token.",
+        title=f"Attention is {_percent(attention.total / count.total)} of K2's weights, "
+        f"but {_percent(work)} of those that work for one token.",
         alt="Two strips of equal length. In the upper one, all stored weights, attention is a sliver of 0.6 %. In the lower "
         "one, the weights that work for one token, attention is 18.8 % and the routed experts 64.3 %.",
         still=still.bars(shown),
@@ -87,7 +88,7 @@ def calculator() -> Stage:
         "calculator",
         data,
         name="glance-calculator",
-        title=f"K2 as released: {count.total / 1e9:,.0f} billion parameters, {count.activated / 1e9:.1f} billion at work per token.",
+        title=f"K2 as released: {_billions(count.total)} parameters, {_billions(count.activated)} at work per token.",
         alt="K2 as a square of areas beside two number lines, all parameters and those used by one token, with the reported "
         "1.04T, 1043B and 32.6B as hollow diamonds. Changing a config field re-flows the areas and the exact counts.",
         still=_square(K2, count) + _count_table(count),
@@ -107,7 +108,9 @@ def cache_sizes() -> Stage:
         title=f"At {context:,} tokens MLA keeps {gib['mla']:.2f} GiB; caching every head would take {gib['mha']:.0f} GiB.",
         alt="Four bars of cache size at 131,072 tokens: MHA 305 GiB, GQA with 8 heads 30.5 GiB, MLA 8.58 GiB, MQA 3.81 GiB. "
         "Sliders change the context and the number of conversations.",
-        still=still.bars((f"{kind.upper()}: {text}", gib[kind], f"{gib[kind]:.2f} GiB", "attention") for kind, text in kinds.items()),
+        still=still.bars(
+            (f"{kind.upper()}: {text}", gib[kind], f"{gib[kind]:.2f} GiB", "attention") for kind, text in kinds.items()
+        ),
         height=560,
     )
 
@@ -125,11 +128,11 @@ def flops_per_token() -> Stage:
         "flops",
         {"config": _fields(K2)},
         name="glance-flops",
-        title=f"With {context:,} tokens of context, attention over them is {share.attention / share.total:.0%} "
+        title=f"With {context:,} tokens of context, attention over them is {_percent(share.attention / share.total, 0)} "
         "of the work of writing one more token.",
         alt="Three bars of FLOPs per token, each split into weights and attention over the context. A slider changes the "
         "context; at 131,072 tokens attention is 95 % of decoding with the latent absorbed.",
-        still=still.bars((name, way.total, f"{way.total / 1e9:,.0f} GFLOP", "attention") for name, way in ways.items()),
+        still=still.bars((name, way.total, f"{way.total / 1e9:,.0f} GFLOP", "rest") for name, way in ways.items()),
         height=520,
     )
 
@@ -156,7 +159,10 @@ def gpu_memory() -> Stage:
 
 
 def _models() -> dict[str, Any]:
-    return {key: {"name": name, "config": _fields(c), "reported": _REPORTED[key], **_counts(c)} for key, (name, c) in _MODELS.items()}
+    return {
+        key: {"name": name, "config": _fields(c), "reported": _REPORTED[key], **_counts(c)}
+        for key, (name, c) in _MODELS.items()
+    }
 
 
 def _counts(config: ModelConfig) -> dict[str, Any]:
@@ -183,6 +189,18 @@ def _fields(config: ModelConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in names}
 
 
+# ---- words -----------------------------------------------------------------------------------------------------------
+# Numbers and units keep together (no-break space), as in the scripts' formats.
+
+
+def _percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f}\u00a0%"
+
+
+def _billions(count: int) -> str:
+    return f"{count / 1e9:,.0f}\u00a0billion" if count >= 99.95e9 else f"{count / 1e9:.1f}\u00a0billion"
+
+
 # ---- stills ----------------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +223,6 @@ def _square(config: ModelConfig, count: ParameterCount) -> str:
 
 
 def _count_table(count: ParameterCount) -> str:
-    rows = [(b.name, f"{b.total:,}", f"{b.total / count.total:.2%}", f"{b.activated:,}") for b in count.blocks]
-    rows.append(("all", f"{count.total:,}", "100 %", f"{count.activated:,}"))
+    rows = [(b.name, f"{b.total:,}", _percent(b.total / count.total, 2), f"{b.activated:,}") for b in count.blocks]
+    rows.append(("all", f"{count.total:,}", _percent(1, 2), f"{count.activated:,}"))
     return still.table(("block", "parameters", "of all", "used by one token"), rows)

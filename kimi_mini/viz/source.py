@@ -65,4 +65,5 @@ def _live_style() -> str:
     light = HtmlFormatter(style="default", cssclass="highlight").get_style_defs(".km-shown .highlight")
     dark = HtmlFormatter(style="github-dark", cssclass="highlight")
     darks = ('body[data-jp-theme-light="false"]', "body.vscode-dark", "html[theme=dark]")
-    return f"<style>{light}{''.join(dark.get_style_defs(f'{face} .km-shown .highlight') for face in darks)}</style>"
+    scroll = ".km-shown pre{overflow-x:auto;padding:.5em .75em;line-height:1.45}.km-where{margin:0;font-family:monospace}"
+    return f"<style>{scroll}{light}{''.join(dark.get_style_defs(f'{face} .km-shown .highlight') for face in darks)}</style>"

@@ -53,13 +53,15 @@ class Stage:
         attributes = {
             "class": "km-stage",
             "id": f"km-{self.name}",
+            "role": "group",
+            "aria-labelledby": f"km-{self.name}-title",
             "data-component": self.component,
             "data-name": self.name,
             "data-alt": self.alt,
         }
         opening = " ".join(f'{key}="{html.escape(value)}"' for key, value in attributes.items())
         return (
-            f'<div {opening}><p class="km-title">{html.escape(self.title)}</p>'
+            f'<div {opening}><p class="km-title" id="km-{self.name}-title">{html.escape(self.title)}</p>'
             f'<script type="application/json">{script_json(self.data)}</script>'
             f'<div class="km-still">{self.still}</div></div>'
         )

@@ -43,13 +43,19 @@ def chromium():
 
 
 @pytest.fixture
-def page_at(chromium, built_book):
+def complaints():
+    """What the pages of one test did wrong; page_at fills it and fails the test unless it ends empty."""
+    return []
+
+
+@pytest.fixture
+def page_at(chromium, built_book, complaints):
     """`page_at("book/index.html", dark=False, width=1280)` opens a page of the book as a playwright Page.
 
     The network is cut. When the test ends, it fails if any page asked for anything outside its folder, wrote an
     error to the console, or raised one.
     """
-    contexts, complaints = [], []
+    contexts = []
 
     def open_page(path, *, dark=False, width=1280, height=900, query=""):
         context = chromium.new_context(

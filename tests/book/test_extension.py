@@ -98,10 +98,11 @@ def test_caches_go_when_the_key_changes_and_stay_when_not(tmp_path):
 
 @pytest.mark.slow
 def test_a_repository_set_in_the_one_place_is_linked_from_pages_and_sources(tmp_path):
-    assert _build(tmp_path, {"intro.md": "# Title\n"}, repository="https://example.org/kimi").returncode == 0
+    assert _build(tmp_path, {"intro.md": "# Title\n"}, repository="https://github.com/example/kimi").returncode == 0
     html = tmp_path / "_build" / "html"
-    assert 'href="https://example.org/kimi"' in (html / "intro.html").read_text()
-    assert 'href="https://example.org/kimi/blob/main/kimi_mini/dev.py"' in (html / "_modules/kimi_mini/dev.html").read_text()
+    address, source = "https://github.com/example/kimi", (html / "_modules/kimi_mini/dev.html").read_text()
+    assert f'href="{address}"' in (html / "intro.html").read_text()
+    assert f'href="{address}/blob/main/kimi_mini/dev.py"' in source
 
 
 @pytest.mark.browser

@@ -33,6 +33,15 @@ def test_a_page_stays_offline_and_errs_nowhere(page_at, path):
     page_at(path).wait_for_load_state("networkidle")
 
 
+def test_a_page_that_misbehaves_is_caught(page_at, complaints, tmp_path):
+    bad = tmp_path / "bad.html"
+    bad.write_text("<img src='http://127.0.0.1:9/x.png'><script>console.error('logged'); throw new Error('raised')</script>")
+    page_at(bad).wait_for_load_state("networkidle")
+    text = "\n".join(complaints)
+    assert "asked for http://127.0.0.1:9/x.png" in text and "logged: logged" in text and "raised: raised" in text
+    complaints.clear()
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_fits_a_phone(page_at, path):
     page = page_at(path, width=PHONE)

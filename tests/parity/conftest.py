@@ -33,7 +33,7 @@ GRID = {
     "yarn": dict(rope_scaling=YARN),
     "yarn_step": dict(rope_scaling=km.YarnScaling(32.0, 64, beta_fast=1.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0)),
     "yarn_unequal_mscale": dict(rope_scaling=km.YarnScaling(8.0, 64, mscale=0.7, mscale_all_dim=1.3)),
-    "yarn_without_all_dim": dict(rope_scaling=km.YarnScaling(8.0, 64, mscale=1.0)),
+    "yarn_without_all_dim": dict(rope_scaling=km.YarnScaling(8.0, 64, mscale=0.7)),
     "yarn_without_mscale": dict(rope_scaling=km.YarnScaling(8.0, 64)),
     "no_q_latent": dict(q_lora_rank=None),
     "three_shared_experts": dict(n_shared_experts=3),

@@ -4,12 +4,14 @@ import errno
 import json
 import math
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -28,18 +30,17 @@ TEXT = torch.arange(2000) * 7 % 61
 
 # Runs in another process: `train(folder)` is the run that every kill must end like.
 PRELUDE = f"""
-import os, random, signal, sys, time, torch
+import dataclasses, os, random, signal, sys, time, torch
 import kimi_mini as km
-from kimi_mini.optim import OptimConfig
+from kimi_mini.config import ModelConfig
+from kimi_mini.optim import OptimConfig, build_optimizer
 from kimi_mini.train import StepConfig, TrainConfig, pretrain
-from kimi_mini.model import ForwardStats, ModelOutput
-from kimi_mini.config import ModelConfig, YarnScaling
 
-TEXT = torch.arange(2000) * 7 % 61
+MODEL, CONFIG = {TINY!r}, {SHORT!r}
 
 def train(folder, **changes):
-    config = {SHORT!r}
-    return pretrain({TINY!r}, config, TEXT, folder, progress=False, device="cpu")
+    text = torch.arange(2000) * 7 % 61
+    return pretrain(MODEL, dataclasses.replace(CONFIG, **changes), text, folder, progress=False, device="cpu")
 """
 
 
@@ -51,12 +52,13 @@ def _changed(**changes):
     return TrainConfig.from_dict({**SHORT.to_dict(), **changes})
 
 
-def _python(code, *arguments, threads="1", check=True):
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-c", PRELUDE + textwrap.dedent(code), *map(str, arguments)]
-    run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
-    assert run.returncode == 0 or not check, run.stderr
-    return run
+def _python(code, *arguments, inside=()):
+    """What `code` prints, run in a process of its own (`inside` another command, if one is given)."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [*inside, sys.executable, "-c", PRELUDE + textwrap.dedent(code), *map(str, arguments)]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
 
 
 def _metrics(folder):
@@ -176,32 +178,43 @@ def test_half_precision_computes_and_keeps_fp32_weights(tmp_path):
 # ---- resuming --------------------------------------------------------------------------------------------------------
 
 KILL_AT_RANDOM = """
-    folder, draw = sys.argv[1], random.Random(int(sys.argv[2]))
-    kills = 0
-    while True:
-        child = os.fork()  # from a process that has loaded torch: a start costs milliseconds
-        if child == 0:
-            train(folder)
+    folder, draw, every = sys.argv[1], random.Random(int(sys.argv[2])), int(sys.argv[3])
+    build_optimizer(km.KimiMini(MODEL))  # loads what torch loads late; children then start in milliseconds
+
+    def wait_for_updates(number):
+        seen = None
+        while number >= 0 and os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            size = os.path.exists(folder + "/metrics.jsonl") and os.stat(folder + "/metrics.jsonl").st_size
+            number, seen = number - (size != seen), size
+            time.sleep(0.0005)
+
+    kills, status = 0, signal.SIGKILL
+    while status == signal.SIGKILL:
+        process = os.fork()
+        if process == 0:
+            train(folder, checkpoint_every=every)
             os._exit(0)
-        time.sleep(draw.uniform(0, 0.5))
-        os.kill(child, signal.SIGKILL)
-        status = os.waitpid(child, 0)[1]
-        if status != signal.SIGKILL:
-            break
-        kills += 1
+        wait_for_updates(draw.randrange(8))
+        time.sleep(draw.uniform(0, 0.02))
+        os.kill(process, signal.SIGKILL)
+        status = os.waitpid(process, 0)[1]
+        kills += status == signal.SIGKILL
     print(status, kills)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, whole, seed):
-    status, kills = map(int, _python(KILL_AT_RANDOM, tmp_path / "run", seed).stdout.split())
+@pytest.mark.parametrize(("seed", "every"), [(1, 4), (2, 4), (3, 1)])
+def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, whole, seed, every):
+    status, kills = map(int, _python(KILL_AT_RANDOM, tmp_path / "run", seed, every).split())
     assert status == 0 and kills > 0
-    assert _result(tmp_path / "run") == whole
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
-        "latest", "metrics.jsonl", "model", "step-00000008", "step-00000012",
-    ]  # fmt: skip
+    result = _result(tmp_path / "run")
+    kept = [path.name for path in (tmp_path / "run").iterdir()]
+    assert sorted(kept) == ["latest", "metrics.jsonl", "model", f"step-{12 - every:08d}", "step-00000012"]
+    expected = dict(whole)
+    if every != SHORT.checkpoint_every:  # the one thing that says so
+        del result["state.jsonstep-00000012"], expected["state.jsonstep-00000012"]
+    assert result == expected
 
 
 @pytest.mark.parametrize("step", [1, 4, 5, 6, 12])
@@ -266,23 +279,28 @@ def test_with_no_whole_checkpoint_nothing_is_started_over(tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
-def test_the_number_of_threads_is_restored(tmp_path):
-    """Sums are split among threads: at this width two threads give other bits than one."""
-    code = """
-        TEXT = torch.randint(0, 500, (20000,), generator=torch.Generator().manual_seed(0))
-        config = TrainConfig(steps=4, sequence_length=256, batch_size=8, checkpoint_every=2)
-        if len(sys.argv) > 2:
-            module = sys.modules["kimi_mini.train.pretrain"]
-            real, calls = module.train_step, iter(range(100))
-            module.train_step = lambda *a: os._exit(0) if next(calls) == int(sys.argv[2]) else real(*a)
-        pretrain(km.NANO, config, TEXT, sys.argv[1], progress=False, device="cpu")
-    """
-    _python(code, tmp_path / "one", threads="1")
-    _python(code, tmp_path / "two", threads="2")
-    _python(code, tmp_path / "mixed", 3, threads="2")
-    assert len(_metrics(tmp_path / "mixed")) == 3
-    run = _python(code, tmp_path / "mixed", threads="1")
-    assert "used 2 threads and goes on with as many (now 1)" in run.stderr
+def test_the_number_of_threads_is_restored(tmp_path, monkeypatch):
+    """Long sums are split among threads: with this vocabulary two threads give other bits than one."""
+    model = km.NANO.replace(vocab_size=2048, num_hidden_layers=2)
+    text = torch.randint(0, 2048, (2000,), generator=torch.Generator().manual_seed(0))
+    options = {
+        "model": model,
+        "data": text,
+        "config": TrainConfig(steps=4, sequence_length=32, batch_size=2, checkpoint_every=2),
+    }
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        _run(tmp_path / "one", **options)
+        torch.set_num_threads(2)
+        _run(tmp_path / "two", **options)
+        _interrupt(monkeypatch, tmp_path / "mixed", 4, **options)
+        torch.set_num_threads(1)
+        with pytest.warns(UserWarning, match="used 2 threads and goes on with as many .now 1"):
+            _run(tmp_path / "mixed", **options)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
     assert _result(tmp_path / "mixed") == _result(tmp_path / "two")
     weights = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("one", "two")]
     assert weights[0] != weights[1]  # or this test could not fail
@@ -340,31 +358,35 @@ def test_a_loss_that_is_not_finite(tmp_path):
 # ---- a full disk -----------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _files_up_to(size):
+    """RLIMIT_FSIZE is a full disk that needs no disk: writes beyond `size` fail with EFBIG."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def test_no_room_for_a_checkpoint(tmp_path, whole):
-    """RLIMIT_FSIZE is a full disk that needs no disk; metrics.jsonl still fits, the weights do not."""
-    code = """
-        import resource
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))
-        train(sys.argv[1])
-    """
-    run = _python(code, tmp_path / "run", check=False)
-    assert run.returncode != 0 and "step-00000004 could not be saved (File too large): it needs" in run.stderr
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["metrics.jsonl"]
-    assert _metrics(tmp_path / "run") == whole["metrics"][:4]
-    _run(tmp_path / "run")
-    assert _result(tmp_path / "run") == whole
+    with (
+        _files_up_to(20000),
+        pytest.raises(OSError, match="step-00000004 could not be saved .File too large.: it needs") as caught,
+    ):
+        _run(tmp_path)
+    assert caught.value.errno == errno.EFBIG
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+    assert _metrics(tmp_path) == whole["metrics"][:4]
+    _run(tmp_path)
+    assert _result(tmp_path) == whole
 
 
 def test_no_room_for_metrics(tmp_path, whole):
-    code = """
-        import resource
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-        train(sys.argv[1])
-    """
-    run = _python(code, tmp_path / "run", check=False)
-    assert run.returncode != 0 and "metrics.jsonl: no room for update 4 (File too large)" in run.stderr
-    _run(tmp_path / "run")
-    assert _result(tmp_path / "run") == whole
+    with _files_up_to(700), pytest.raises(OSError, match="metrics.jsonl: no room for update 3 .File too large.*resume"):
+        _run(tmp_path)
+    _run(tmp_path)
+    assert _result(tmp_path) == whole
 
 
 @pytest.mark.slow
@@ -386,12 +408,8 @@ def test_a_disk_that_is_really_full(tmp_path, whole):
         subprocess.run(["cp", "-r", folder, copy], check=True)
     """
     keep = tmp_path.parent / f"{tmp_path.name}-kept"
-    command = [sys.executable, "-c", PRELUDE + textwrap.dedent(code), str(tmp_path), str(keep)]
-    quoted = f'{mount} && exec "$@"'
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    run = subprocess.run([*mounted, quoted, "sh", *command], capture_output=True, text=True, env=environment, timeout=120)
-    assert run.returncode == 0, run.stderr
-    number, said, names = run.stdout.strip().split("|")
+    said = _python(code, tmp_path, keep, inside=[*mounted, f'{mount} && exec "$@"', "sh"])
+    number, said, names = said.strip().split("|")
     assert int(number) == errno.ENOSPC
     assert "step-00000008 could not be saved (No space left on device)" in said and "(step-00000004)" in said
     assert names == "['latest', 'metrics.jsonl', 'step-00000004']"

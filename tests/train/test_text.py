@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from kimi_mini.train.text import CODE_MODULES, domains
+import kimi_mini as km
+from kimi_mini.train.text import CODE_MODULES, domains, pack
 
 TEXT = domains()
 EQUATION = re.compile(r"(\d+(?: [-+*] \d+)+) = (\d+)")
@@ -68,3 +69,11 @@ def test_code_is_pythons_own_source():
 def test_an_impossible_size_is_refused(documents):
     with pytest.raises(ValueError, match=f"documents = {documents} will not do; expected 10 "):
         domains(documents=documents)
+
+
+def test_pack_puts_every_document_between_its_ends():
+    documents = ["one [EOS] two", "", "drei"]
+    tokenizer = km.Tokenizer.train(documents, 300)
+    tokens = pack(tokenizer, documents).tolist()
+    assert (tokens.count(tokenizer.bos), tokens.count(tokenizer.eos)) == (3, 3)  # what only looks like [EOS] ends nothing
+    assert tokenizer.decode(tokens) == "".join(f"[BOS]{text}[EOS]" for text in documents)

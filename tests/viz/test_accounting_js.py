@@ -87,7 +87,7 @@ def test_cache(script):
 def test_memory_per_gpu(script):
     pick = random.Random(21)
     for config in CONFIGS:
-        pipeline, expert, data = pick.randint(1, min(20, config.num_hidden_layers)), pick.choice([1, 2, 4, 8]), pick.randint(1, 9)
-        layout = {"pipeline": pipeline, "expert": expert, "data": data}
+        pipeline = pick.randint(1, min(20, config.num_hidden_layers))
+        layout = {"pipeline": pipeline, "expert": pick.choice([1, 2, 4, 8]), "data": pick.randint(1, 9)}
         ours = accounting.memory_per_gpu(config, Layout(**layout))
         assert script("memoryPerGpu", config, layout) == [dataclasses.asdict(stage) for stage in ours]

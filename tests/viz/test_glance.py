@@ -13,7 +13,14 @@ from kimi_mini.accounting import Layout
 from kimi_mini.presets import DEEPSEEK_V3, K2, MOONLIGHT
 from kimi_mini.viz import glance, still
 
-FIGURES = [glance.pixels, glance.area_and_work, glance.calculator, glance.cache_sizes, glance.flops_per_token, glance.gpu_memory]
+FIGURES = [
+    glance.pixels,
+    glance.area_and_work,
+    glance.calculator,
+    glance.cache_sizes,
+    glance.flops_per_token,
+    glance.gpu_memory,
+]
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -36,12 +43,16 @@ def test_the_data_are_the_counts_of_accounting():
         assert models[key]["count"]["activated"] == count.activated
 
 
+def percent(share):
+    return f"{share:.1%}".replace("%", "\u00a0%")
+
+
 def test_titles_carry_the_numbers():
     count = accounting.count_parameters(K2)
     share = count["attention"].activated / count.activated
     states = max(gpu.total for gpu in accounting.memory_per_gpu(K2, Layout(pipeline=16, expert=16, data=8)))
-    assert f"{count.activated / count.total:.1%}" in glance.pixels().title
-    assert f"{share:.1%}" in glance.area_and_work().title
+    assert percent(count.activated / count.total) in glance.pixels().title
+    assert percent(share) in glance.area_and_work().title
     assert f"{states / 1e9:.1f} GB" in glance.gpu_memory().title
     assert f"{accounting.cache_bytes(K2, 131072) / 2**30:.2f} GiB" in glance.cache_sizes().title
 

@@ -14,6 +14,7 @@
   const KM = (globalThis.KM = globalThis.KM || {});
   const components = {};
   KM.stages = [];
+  document.documentElement.classList.add("km-scripts");
 
   KM.component = (name, spec) => { components[name] = spec; };
 
@@ -92,7 +93,7 @@
 
     restore(saved) {
       this.state = this.defaults();
-      for (const [key, value] of saved || []) if (key in this.schema) this.state[key] = admit(this.schema[key], value);
+      for (const [key, value] of saved || []) if (Object.hasOwn(this.schema, key)) this.state[key] = admit(this.schema[key], value);
       this.update();
     }
 
@@ -107,7 +108,7 @@
         this.draw();
         this.root.classList.add("km-alive");
       } catch (error) {
-        this.fail(error);
+        fail(this.root, error);
       }
     }
 
@@ -122,14 +123,6 @@
       for (const [key, value] of Object.entries(this.state)) this.root.setAttribute(`data-state-${key}`, value);
       for (const [key, value] of Object.entries(this.drawn.values)) this.root.setAttribute(`data-value-${key}`, value);
       this.fillDrawer();
-    }
-
-    /* The still that was there before stays readable; a broken visual says so instead of going blank. */
-    fail(error) {
-      console.error(error);
-      this.root.classList.remove("km-alive");
-      if (this.root.querySelector(".km-failed")) return;
-      this.title.after(KM.element("p", { class: "km-failed" }, `This visual stopped working (${error.message}). Its still and table are below.`));
     }
 
     say(text) {
@@ -164,6 +157,16 @@
     }
   }
 
+  /* The still that was there before is readable again; a broken visual says so instead of going blank. */
+  function fail(root, error) {
+    console.error(error);
+    root.classList.remove("km-alive");
+    root.classList.add("km-dead");
+    if (root.querySelector(".km-failed")) return;
+    const text = `This visual stopped working (${error.message}). What it shows at the start is below.`;
+    root.querySelector(".km-title").after(KM.element("p", { class: "km-failed" }, text));
+  }
+
   function table({ columns, rows }) {
     const make = KM.element;
     const head = make("tr", {}, ...columns.map((column) => make("th", { scope: "col" }, column)));
@@ -178,7 +181,7 @@
       try {
         new Stage(root);
       } catch (error) {
-        console.error(error);
+        fail(root, error);
       }
     }
     const restore = () => {

@@ -50,7 +50,7 @@
 
   /* The iframe grows with its visual where the front end lets it. */
   function growFrame() {
-    const fit = () => { if (globalThis.frameElement) frameElement.style.height = `${document.documentElement.scrollHeight}px`; };
+    const fit = () => { if (globalThis.frameElement) frameElement.style.height = `${document.body.offsetHeight + 16}px`; };
     new ResizeObserver(fit).observe(document.body);
   }
 
@@ -78,6 +78,6 @@
     percent: (share, digits = 1) => `${number(100 * share, digits)}\u00a0%`,
     gib: (bytes) => `${significant(bytes / 2 ** 30)}\u00a0GiB`,
     gb: (bytes) => `${significant(bytes / 1e9)}\u00a0GB`,
-    flops: (flops) => (flops >= 1e12 ? `${significant(flops / 1e12)}\u00a0TFLOP` : `${significant(flops / 1e9)}\u00a0GFLOP`),
+    gflop: (flops) => `${significant(flops / 1e9)}\u00a0GFLOP`,
   };
 })();

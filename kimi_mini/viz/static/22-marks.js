@@ -11,7 +11,10 @@
       this.nodes = new Map();
     }
 
-    begin() { this.seen = new Set(); }
+    begin() {
+      this.seen = new Set();
+      this.last = null;
+    }
 
     end() {
       for (const [key, node] of this.nodes) {
@@ -31,12 +34,16 @@
     node(key, tag, className) {
       this.seen.add(key);
       let node = this.nodes.get(key);
-      if (!node) {
+      const fresh = !node; // a new mark appears where it belongs instead of flying in
+      if (fresh) {
         node = document.createElementNS(SVG, tag);
         this.nodes.set(key, node);
       }
-      this.svg.append(node);
-      node.setAttribute("class", `km-mark ${className || ""}`);
+      // Later marks lie on top. A node that is in place stays untouched: moving it would cut its transition short.
+      const place = this.last ? this.last.nextSibling : this.svg.firstChild;
+      if (place !== node) this.svg.insertBefore(node, place);
+      this.last = node;
+      node.setAttribute("class", `km-mark ${fresh ? "km-new" : ""} ${className || ""}`);
       return node;
     }
 
@@ -45,17 +52,21 @@
       Object.assign(style, { x: `${x}px`, y: `${y}px`, width: `${Math.max(0, width)}px`, height: `${Math.max(0, height)}px` });
     }
 
-    /* anchor: start | middle | end. A text keeps inside [0, width] when `within` is given. Returns its width. */
+    /* anchor: start | middle | end. A text keeps inside [0, within] when that is given. */
     text(key, x, y, content, { className = "", anchor = "start", within } = {}) {
       const node = this.node(key, "text", className);
       if (node.textContent !== content) node.textContent = content;
       node.setAttribute("text-anchor", anchor);
-      const long = node.getComputedTextLength();
-      let left = x - { start: 0, middle: long / 2, end: long }[anchor];
-      if (within !== undefined) left = Math.max(0, Math.min(within - long, left));
-      node.style.transform = `translate(${left + { start: 0, middle: long / 2, end: long }[anchor]}px, ${y}px)`;
-      return long;
+      let at = x;
+      if (within !== undefined) {
+        const before = { start: 0, middle: 0.5, end: 1 }[anchor] * this.long(key);
+        at = Math.max(0, Math.min(within - this.long(key), x - before)) + before;
+      }
+      node.style.transform = `translate(${at}px, ${y}px)`;
     }
+
+    /* Width of a text that was drawn. */
+    long(key) { return this.nodes.get(key).getComputedTextLength(); }
 
     shape(key, x, y, path, className) {
       const node = this.node(key, "path", className);

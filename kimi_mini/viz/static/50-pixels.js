@@ -52,12 +52,15 @@
     const columns = experts / rows;
     const [width, height] = [part.width / columns, part.height / layers / rows];
     const shades = ["tile", "tile-alt", "tile-used", "tile-now"].map(KM.theme.colour);
-    for (let tile = 0; tile < last.length; tile++) {
-      const [layer, expert] = [Math.floor(tile / experts), tile % experts];
-      const [row, column] = [Math.floor(expert / columns), expert % columns];
-      pen.fillStyle = shades[shade(last[tile], stage.state.tokens, row + column + layer)];
-      fill(pen, part.x + column * width, part.y + (layer * rows + row) * height, width, height, scale);
-    }
+    shades.forEach((colour, index) => {
+      pen.fillStyle = colour; // once per shade: setting it 23,040 times would be felt under the finger
+      for (let tile = 0; tile < last.length; tile++) {
+        const [layer, expert] = [Math.floor(tile / experts), tile % experts];
+        const [row, column] = [Math.floor(expert / columns), expert % columns];
+        if (shade(last[tile], stage.state.tokens, row + column + layer) !== index) continue;
+        fill(pen, part.x + column * width, part.y + (layer * rows + row) * height, width, height, scale);
+      }
+    });
   }
 
   const shade = (last, now, place) => (last === 0 ? place % 2 : last === now ? 3 : 2);
@@ -91,7 +94,7 @@
 
   /* Many marks change at once: the old picture fades over the new one. */
   function fade(stage, canvas) {
-    if (!canvas.width || KM.theme.still() || stage.root.classList.contains("km-first")) return;
+    if (!stage.drawn || KM.theme.still()) return;
     const old = stage.ghost || (stage.ghost = KM.element("canvas", { class: "km-fade" }));
     Object.assign(old, { width: canvas.width, height: canvas.height });
     old.getContext("2d").drawImage(canvas, 0, 0);
@@ -109,22 +112,21 @@
     const share = (...names) => names.reduce((sum, name) => sum + count.blocks.find((block) => block.name === name).total, 0) / count.total;
     const middle = (name) => (parts[name].x + parts[name].width / 2) * scale;
     const bottom = TOP + side * scale;
-    const floor = TOP + size;
     marks.rect("lead-attention", middle("attention") - 0.5, 20, 1, TOP - 20, "km-attention-fill");
-    const first = marks.text("label-attention", 0, 14, `attention ${percent(share("attention"))}`, {});
-    const routed = Math.max(first + 28, Math.min(middle("routed experts"), size - 160));
+    marks.text("label-attention", 0, 14, `attention ${percent(share("attention"))}`);
+    const routed = Math.max(marks.long("label-attention") + 28, Math.min(middle("routed experts"), size - 160));
     const target = Math.min(routed + 8, (side - 4) * scale);
-    marks.text("label-routed", routed, 14, `routed experts ${percent(share("routed experts"))}`, {});
+    marks.text("label-routed", routed, 14, `routed experts ${percent(share("routed experts"))}`);
     marks.shape("lead-routed", 0, 0, `M${routed + 8} 20L${target} ${TOP + 4}`, "km-derived km-lead");
-    marks.shape("lead-shared", 0, 0, `M${middle("shared experts")} ${bottom}V${floor + 8}`, "km-derived km-lead");
-    const second = marks.text("label-shared", 0, floor + 20, `shared ${percent(share("shared experts"))}`, {});
-    const rest = Math.max(second + 28, Math.min(size * 0.55, size - 175));
+    marks.shape("lead-shared", 0, 0, `M${middle("shared experts")} ${bottom}V${bottom + 8}`, "km-derived km-lead");
+    marks.text("label-shared", stage.state.model === "K2" ? 0 : 5, bottom + 20, `shared ${percent(share("shared experts"))}`);
+    const rest = Math.max(marks.long("label-shared") + 28, Math.min(side * scale * 0.55, size - 175));
     const end = Math.min(rest + 8, (side - 4) * scale);
-    marks.text("label-rest", rest, floor + 20, `embedding, head ${percent(share("embedding", "head"))}`, {});
-    marks.shape("lead-rest", 0, 0, `M${end} ${bottom}L${rest + 8} ${floor + 8}`, "km-derived km-lead");
+    marks.text("label-rest", rest, bottom + 20, `embedding, head ${percent(share("embedding", "head"))}`);
+    marks.shape("lead-rest", 0, 0, `M${end} ${bottom}L${rest + 8} ${bottom + 8}`, "km-derived km-lead");
     if (stage.state.model !== stage.schema.model.value) {
       marks.rect("outline", 0.75, TOP + 0.75, size - 1.5, size - 1.5, "km-outline km-dashed");
-      marks.text("outline-label", size - 8, floor - 12, "K2 at the same scale", { anchor: "end", className: "km-quiet" });
+      marks.text("outline-label", size - 8, TOP + size - 12, "K2 at the same scale", { anchor: "end", className: "km-quiet" });
     }
   }
 
@@ -164,7 +166,7 @@
   function title(model, count, config, tokens, share) {
     const active = percent(count.activated / count.total);
     if (tokens === 1) return `One token puts ${active} of ${model}'s ${billions(count.total)} parameters to work.`;
-    return `After ${number(tokens)} tokens ${percent(share)} of the routed experts have been used, ${active} of the weights at a time.`;
+    return `After ${number(tokens)} tokens ${percent(share)} of ${model}'s routed experts have been used, ${active} of the weights at a time.`;
   }
 
   function table(count) {

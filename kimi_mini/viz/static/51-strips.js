@@ -33,7 +33,7 @@
 
   /* Label rows step outward from the middle, so that no lead line crosses a label (sign -1: above, +1: below). */
   function label(stage, key, index, text, x, y, sign) {
-    const row = [2, 1, 2, 3][index];
+    const row = [3, 1, 2, 3][index];
     const anchor = ["start", "middle", "end", "end"][index];
     const edge = y + sign * (row * ROW - 5);
     if (index !== 1) stage.marks.rect(`${key}-lead`, x - 0.5, Math.min(y, edge), 1, Math.abs(edge - y), "km-axis");

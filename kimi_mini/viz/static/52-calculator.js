@@ -35,8 +35,10 @@
     marks.text("attention-label", 0, 14, `attention ${percent((attention.width * attention.height) / picture.side ** 2)}`);
     const routed = picture.parts["routed experts"];
     const share = (routed.width * routed.height) / picture.side ** 2;
-    const middle = (routed.x + routed.width / 2) * scale;
-    marks.text("routed-label", middle, 24 + (routed.y + routed.height / 2) * scale, `routed experts ${percent(share)}`, { anchor: "middle" });
+    const inside = routed.width * scale > 170;
+    const x = inside ? (routed.x + routed.width / 2) * scale : (routed.x + routed.width) * scale + 8;
+    const y = 24 + (inside ? (routed.y + routed.height / 2) * scale : 18);
+    marks.text("routed-label", x, y, `routed experts ${percent(share)}`, { anchor: inside ? "middle" : "start", className: inside ? "km-on-tile" : "" });
   }
 
   /* A number line from 0 with this count as a bar and the report's figures as hollow diamonds. */

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const KM = (globalThis.KM = globalThis.KM || {});
-  const { gib, gb, number, percent, flops } = KM.format;
+  const { gib, gb, gflop, number, percent } = KM.format;
   const BAR = 26;
   const CONTEXTS = Array.from({ length: 8 }, (_, power) => 1024 * 2 ** power);
 
@@ -14,7 +14,7 @@
     const at = (value) => (value / max) * (width - 8);
     rows.forEach((row, index) => {
       const y = index * step;
-      marks.text(`name-${index}`, 0, y + 15, row.name, {});
+      marks.text(`name-${index}`, 0, y + 15, row.name);
       marks.text(`label-${index}`, width - 2, y + 15, row.label, { anchor: "end", className: "km-strong" });
       let x = 0;
       row.parts.forEach((part, place) => {
@@ -84,14 +84,14 @@
       const max = Math.max(...ways.map(([, , way]) => total(way))) * 1.02;
       const ticks = KM.ticks(max);
       bars(stage, ways.map(([, name, way]) => ({
-        name, label: flops(total(way)), parts: [{ value: way.weights, kind: "rest", label: "weights" }, { value: way.attention, kind: "attention", label: "attention" }],
-      })), max, max < 1e12 ? unitOnLast(ticks, 1e9, " GFLOP") : unitOnLast(ticks, 1e12, " TFLOP"), ticks);
+        name, label: gflop(total(way)), parts: [{ value: way.weights, kind: "rest", label: "weights" }, { value: way.attention, kind: "attention", label: "attention" }],
+      })), max, unitOnLast(ticks, 1e9, " GFLOP"), ticks);
       const absorbed = ways[2][2];
       return {
         title: `With ${number(context)} tokens of context, attention over them is ${percent(absorbed.attention / total(absorbed), 0)} of the work of writing one more token.`,
         values: Object.fromEntries(ways.flatMap(([key, , way]) => [[`${key}-weights`, way.weights], [`${key}-attention`, way.attention]])),
         note: "Grey: 2 FLOPs per working weight, head counted, input embedding not (three times that in training). Blue: attention over the context. Training counts the causal mean; derived.",
-        table: { columns: ["", "weights", "attention", "attention share"], rows: ways.map(([, name, way]) => [name, flops(way.weights), flops(way.attention), percent(way.attention / total(way))]) },
+        table: { columns: ["", "weights", "attention", "attention share"], rows: ways.map(([, name, way]) => [name, gflop(way.weights), gflop(way.attention), percent(way.attention / total(way))]) },
         code: `${imports}km.accounting.decode_flops(km.K2, ${context})   # path="expanded" for the other way\nkm.accounting.training_flops(km.K2, ${context})`,
       };
     },
@@ -125,7 +125,7 @@
         { name: "together", parts: PARTS.map(([part, kind]) => ({ value: fullest[part], kind })), label: gb(total(fullest)), report: reported ? stage.data.reported : undefined }];
       bars(stage, rows, max, unitOnLast(ticks, 1e9, " GB"), ticks);
       return {
-        title: `On ${number(gpus)} GPUs the fullest one holds ${gb(total(fullest))} of training states.`,
+        title: `${gpus === 1 ? "One GPU alone would hold" : `On ${number(gpus)} GPUs the fullest one holds`} ${gb(total(fullest))} of training states.`,
         values: { gpus, fullest: total(fullest), ...Object.fromEntries(PARTS.map(([part]) => [part, fullest[part]])) },
         note: "Derived: bf16 weights, fp32 gradients, 8 bytes of optimizer state per weight, sharded; activations not counted. Hollow diamond: the report's figure of about 30 GB, at its 16 x 16 layout; the number of GPUs is not published.",
         table: { columns: ["stage", "weights", "gradients", "optimizer", "together"], rows: stages.map((one, index) => [index, gb(one.weights), gb(one.gradients), gb(one.optimizer), gb(total(one))]) },
