@@ -1,3 +1,5 @@
+"""`python -m kimi_mini COMMAND`: the command line of `kimi_mini.cli`."""
+
 import sys
 
 from .cli import main

@@ -1,4 +1,4 @@
-"""For every test: one thread per process, uninitialised memory that shows, and no GPU test without a GPU."""
+"""For every test: one thread per process, uninitialised memory that shows, no GPU test without a GPU, a browser."""
 
 import os
 
@@ -6,6 +6,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch; several test proc
 
 import pytest
 import torch
+
+from kimi_mini import dev
+
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
 with torch.device("cpu"):  # torch remembers its constructors at the first use; let it be the real ones
     torch.empty(0)
@@ -33,3 +37,17 @@ def nan_filled_empty(monkeypatch):
     for owner, name in ((torch, "empty"), (torch, "empty_like"), (torch.Tensor, "new_empty")):
         original = getattr(owner, name)
         monkeypatch.setattr(owner, name, lambda *args, original=original, **kwargs: _poison(original(*args, **kwargs)))
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """One headless browser for a file of tests; playwright allows one at a time in a process."""
+    executable = dev.find_chromium()
+    if executable is None:
+        pytest.skip("no Chromium or Chrome on this machine: nothing was looked at")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()

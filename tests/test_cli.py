@@ -178,7 +178,7 @@ def test_eval_of_a_text_file(capsys, run_folder, text_file):
 @pytest.mark.slow
 def test_defaults_work_together_from_any_folder(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "--steps", "2"]) == 0
+    assert "generate --model runs/out/nano" in output(capsys, "train", "--steps", 2)
     assert output(capsys, "generate").count("\n\n") >= 2
     assert len(output(capsys, "eval").splitlines()) == 4
 

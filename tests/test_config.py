@@ -14,12 +14,20 @@ _SHARED = {
     "qk_rope_head_dim": 64, "scoring_func": "sigmoid", "tie_word_embeddings": False, "topk_method": "noaux_tc",
     "torch_dtype": "bfloat16", "use_cache": True, "v_head_dim": 128,
 }  # fmt: skip
-_FP8 = {"quantization_config": {"activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8", "weight_block_size": [128, 128]}}
+_FP8 = {
+    "quantization_config": {
+        "activation_scheme": "dynamic",
+        "fmt": "e4m3",
+        "quant_method": "fp8",
+        "weight_block_size": [128, 128],
+    }
+}
 K2_HF = _SHARED | _FP8 | {
     "model_type": "kimi_k2", "hidden_size": 7168, "num_hidden_layers": 61, "num_attention_heads": 64, "num_key_value_heads": 64,
-    "q_lora_rank": 1536, "n_routed_experts": 384, "num_experts_per_tok": 8, "n_shared_experts": 1, "moe_intermediate_size": 2048,
-    "intermediate_size": 18432, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1, "routed_scaling_factor": 2.827,
-    "seq_aux": True, "aux_loss_alpha": 0.001, "rope_theta": 50000.0, "max_position_embeddings": 131072, "vocab_size": 163840,
+    "q_lora_rank": 1536, "n_routed_experts": 384, "num_experts_per_tok": 8, "n_shared_experts": 1,
+    "moe_intermediate_size": 2048, "intermediate_size": 18432, "first_k_dense_replace": 1, "n_group": 1,
+    "topk_group": 1, "routed_scaling_factor": 2.827, "seq_aux": True, "aux_loss_alpha": 0.001, "rope_theta": 50000.0,
+    "max_position_embeddings": 131072, "vocab_size": 163840,
     "rope_scaling": {
         "type": "yarn", "factor": 32.0, "beta_fast": 1.0, "beta_slow": 1.0, "mscale": 1.0, "mscale_all_dim": 1.0,
         "original_max_position_embeddings": 4096,

@@ -135,7 +135,9 @@ def test_one_file_or_shards(model, tmp_path):
     shards = sorted(set(index["weight_map"].values()))
     assert len(shards) > 2
     assert shards == [f"model-{n:05d}-of-{len(shards):05d}.safetensors" for n in range(1, len(shards) + 1)]
-    assert sorted(p.name for p in (tmp_path / "many").iterdir()) == sorted(["config.json", "model.safetensors.index.json", *shards])
+    assert sorted(p.name for p in (tmp_path / "many").iterdir()) == sorted(
+        ["config.json", "model.safetensors.index.json", *shards]
+    )
     for shard in shards:
         tensors = load_file(tmp_path / "many" / shard)
         assert {key for key, name in index["weight_map"].items() if name == shard} == set(tensors)
@@ -424,7 +426,9 @@ def test_a_damaged_index_is_named(sharded, index):
 
 
 def test_an_index_that_points_elsewhere_is_refused(sharded):
-    (sharded / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"model.norm.weight": "../other.safetensors"}}))
+    (sharded / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"model.norm.weight": "../other.safetensors"}})
+    )
     assert "../other.safetensors" in refusal(sharded)
 
 

@@ -6,7 +6,7 @@ tokenizer.json, metrics.jsonl (one line per step), checkpoints, and at the end m
 
 examples:
   python -m kimi_mini train                                   about a minute on two CPU cores
-  python -m kimi_mini train --preset mini --steps 2000     kept in runs/out/mini
+  python -m kimi_mini train --preset mini --steps 2000        kept in runs/out/mini
   python -m kimi_mini train --text poems.txt letters.txt --out runs/out/mine
 """
 
@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 
 from ..presets import PRESETS
+from ..tokenizer import Tokenizer
 
 _OUT = "runs/out"
 DEFAULT_OUT = f"{_OUT}/nano"
@@ -54,9 +55,8 @@ def run(args: argparse.Namespace) -> None:
     )
     print(f"{args.preset}, {tokenizer.vocab_size} tokens, {len(documents)} documents of {len(tokens_N):,} tokens -> {out}")
     pretrain(model_config, train_config, tokens_N, out, resume=args.resume)
-    print(
-        f"done. Next: python -m kimi_mini generate --model {args.out}\n            python -m kimi_mini eval --model {args.out}"
-    )
+    print(f"done. Next: python -m kimi_mini generate --model {out}")
+    print(f"            python -m kimi_mini eval --model {out}")
 
 
 def _documents(files: list[str] | None) -> list[str]:
@@ -68,10 +68,8 @@ def _documents(files: list[str] | None) -> list[str]:
     return [text for domain in domains().values() for text in domain.train]
 
 
-def _tokenizer(out: Path, documents: list[str], vocab_size: int):
+def _tokenizer(out: Path, documents: list[str], vocab_size: int) -> Tokenizer:
     """The one in the folder, if a run is being continued; else a new one, saved there."""
-    from ..tokenizer import Tokenizer
-
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; expected a folder to keep the run in")
     if (out / "latest").exists():

@@ -22,10 +22,11 @@ def newton_schulz(x_AB: Tensor, *, steps: int, coefficients: str, dtype: torch.d
 
 def _iterate(x_nAB: Tensor, triples: list[tuple[float, float, float]], dtype: torch.dtype, eps: float) -> Tensor:
     tall = x_nAB.shape[-2] > x_nAB.shape[-1]
-    x = (x_nAB.mT if tall else x_nAB).to(dtype)
+    x = x_nAB.to(dtype)
     x = x / x.flatten(1).norm(dim=1).clamp_min(eps)[:, None, None]
     for a, b, c in triples:
-        gram = torch.bmm(x, x.mT)
+        gram = torch.bmm(x.mT, x) if tall else torch.bmm(x, x.mT)  # of the short side
         poly = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        x = torch.baddbmm(x, poly, x, beta=a)
-    return x.mT if tall else x
+        # A tall matrix is multiplied from the right: turning it round would cost two strided copies.
+        x = torch.baddbmm(x, x, poly, beta=a) if tall else torch.baddbmm(x, poly, x, beta=a)
+    return x

@@ -13,7 +13,6 @@ from filelock import FileLock
 from kimi_mini import dev
 
 LOCAL_SCHEMES = ("file:", "data:", "blob:", "about:")
-FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
 
 @pytest.fixture(scope="session")
@@ -26,20 +25,6 @@ def built_book():
     with FileLock(lock):  # several test processes, one build; unchanged pages are not built again
         dev.build_book(sys.executable)
     return dev.FIRST_PAGE.parent
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """One headless browser for the session."""
-    executable = dev.find_chromium()
-    if executable is None:
-        pytest.skip("no Chromium or Chrome on this machine: the built book was not looked at")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -114,7 +114,9 @@ def test_only_real_causal_pairs_count_for_the_maximum(impl, length):
 @pytest.mark.parametrize("impl", ["ref", "torch"])
 @pytest.mark.parametrize("length", [4, 300])
 def test_nothing_but_padding(impl, length):
-    out, max_logits = kernels.attention(*inputs(length), scale=1.0, document_BT=torch.zeros(2, length, dtype=torch.long), impl=impl)
+    out, max_logits = kernels.attention(
+        *inputs(length), scale=1.0, document_BT=torch.zeros(2, length, dtype=torch.long), impl=impl
+    )
     assert (max_logits == -math.inf).all()
     assert out.isfinite().all()
 
@@ -126,7 +128,9 @@ def test_documents_are_as_alone(impl, length):
     half = length // 2
     documents = (torch.arange(length) >= half).long()[None] + 1
     whole, whole_max = kernels.attention(*tensors, scale=0.5, document_BT=documents, impl=impl)
-    parts = [kernels.attention(*(t[:, rows] for t in tensors), scale=0.5, impl=impl) for rows in (slice(half), slice(half, None))]
+    parts = [
+        kernels.attention(*(t[:, rows] for t in tensors), scale=0.5, impl=impl) for rows in (slice(half), slice(half, None))
+    ]
     torch.testing.assert_close(whole, torch.cat([out for out, _ in parts], 1), atol=1e-12, rtol=0)
     torch.testing.assert_close(whole_max, torch.maximum(parts[0][1], parts[1][1]), atol=1e-12, rtol=0)
 

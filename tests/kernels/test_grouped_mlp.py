@@ -18,7 +18,13 @@ def inputs(tokens=13, experts=5, chosen=2, width=16, hidden=8, dtype=torch.float
 
     expert_TK = torch.rand(tokens, experts, generator=generator).topk(chosen).indices
     weight_TK = torch.rand(tokens, chosen, generator=generator, dtype=torch.promote_types(dtype, torch.float32))
-    return normal(tokens, width), expert_TK, weight_TK, normal(experts, 2, hidden, width) / 4, normal(experts, width, hidden) / 3
+    return (
+        normal(tokens, width),
+        expert_TK,
+        weight_TK,
+        normal(experts, 2, hidden, width) / 4,
+        normal(experts, width, hidden) / 3,
+    )
 
 
 def run(impl, x, expert, weight, gate_up, down):

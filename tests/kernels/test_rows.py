@@ -33,7 +33,9 @@ def test_norm_definition_and_eps(impl):
     x = torch.tensor([[3.0, 4.0]], dtype=torch.float64)
     weight = torch.tensor([1.0, 10.0], dtype=torch.float64)
     rms = math.sqrt((9 + 16) / 2 + 0.5)
-    torch.testing.assert_close(kernels.rms_norm(x, weight, 0.5, impl=impl), torch.tensor([[3 / rms, 40 / rms]], dtype=torch.float64))
+    torch.testing.assert_close(
+        kernels.rms_norm(x, weight, 0.5, impl=impl), torch.tensor([[3 / rms, 40 / rms]], dtype=torch.float64)
+    )
     assert (kernels.rms_norm(0 * x, weight, 1e-6, impl=impl) == 0).all()
 
 

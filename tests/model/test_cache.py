@@ -74,13 +74,18 @@ def test_a_long_step_over_unequal_lengths(model):
     lengths = [4, 2]
     prompt, more = random_tokens(2, 4), random_tokens(2, 9)[:, -5:]
     cache = make_cache(2, 9)
-    model(prompt, ragged(prompt, lengths), cache=cache)
+    stats = model(prompt, ragged(prompt, lengths), cache=cache).stats
     new = [2, 5]
     step = model(more, ragged(more, new), cache=cache)
+    stats = step.stats.merge(stats)
     assert cache.lengths_B.tolist() == [6, 7]
+    expected = None
     for b, (n, m) in enumerate(zip(lengths, new, strict=True)):
-        alone = model(torch.cat((prompt[b, :n], more[b, :m]))[None]).logits_BTV[0]
-        torch.testing.assert_close(step.logits_BTV[b, :m], alone[n:], atol=1e-12, rtol=0)
+        alone = model(torch.cat((prompt[b, :n], more[b, :m]))[None])
+        torch.testing.assert_close(step.logits_BTV[b, :m], alone.logits_BTV[0, n:], atol=1e-12, rtol=0)
+        expected = alone.stats.merge(expected)
+    torch.testing.assert_close(stats.max_logits_LH, expected.max_logits_LH, atol=1e-12, rtol=0)
+    assert torch.equal(stats.expert_load_LE, expected.expert_load_LE)
 
 
 def test_padding_stays_out_of_the_stats(model):

@@ -9,7 +9,12 @@ from kimi_mini.model import MLA
 from kimi_mini.model.rope import rope_table
 
 YARN = km.NANO.replace(rope_scaling=km.YarnScaling(8.0, 64, mscale=1.0, mscale_all_dim=1.0))
-CONFIGS = {"nano": km.NANO, "no_q_latent": km.NANO.replace(q_lora_rank=None), "yarn": YARN, "wide_v": km.NANO.replace(v_head_dim=40)}
+CONFIGS = {
+    "nano": km.NANO,
+    "no_q_latent": km.NANO.replace(q_lora_rank=None),
+    "yarn": YARN,
+    "wide_v": km.NANO.replace(v_head_dim=40),
+}
 
 
 def make_layer(config: km.ModelConfig, dtype: torch.dtype = torch.float64) -> MLA:

@@ -37,7 +37,9 @@ def route_by_hand(router: Router, x: torch.Tensor, config: km.ModelConfig):
         choice = [s + b.item() for s, b in zip(score, router.selection_bias, strict=True)]
         size = config.n_routed_experts // config.n_group
         groups = [range(g * size, (g + 1) * size) for g in range(config.n_group)]
-        worth = [sum(sorted((choice[e] for e in group), reverse=True)[:2]) if size > 1 else choice[group[0]] for group in groups]
+        worth = [
+            sum(sorted((choice[e] for e in group), reverse=True)[:2]) if size > 1 else choice[group[0]] for group in groups
+        ]
         best = sorted(range(config.n_group), key=lambda g: -worth[g])[: config.topk_group]
         chosen = sorted((e for g in best for e in groups[g]), key=lambda e: -choice[e])[: config.num_experts_per_tok]
         total = sum(score[e] for e in chosen) if config.norm_topk_prob else 1.0
@@ -51,7 +53,9 @@ def test_routes_follow_the_equations(config, bias):
     router = make_router(config)
     router.selection_bias.copy_(bias + 0.3 * torch.randn(12))
     routing = router(tokens())
-    for experts, weights, expected in zip(routing.expert_TK, routing.weight_TK, route_by_hand(router, tokens(), config), strict=True):
+    for experts, weights, expected in zip(
+        routing.expert_TK, routing.weight_TK, route_by_hand(router, tokens(), config), strict=True
+    ):
         assert dict(zip(experts.tolist(), weights.tolist(), strict=True)) == pytest.approx(expected, abs=1e-12)
 
 

@@ -253,7 +253,9 @@ def test_tokens_outside_the_vocabulary_are_named(model, wrong):
         model(tokens)
 
 
-@pytest.mark.parametrize("tokens", [torch.zeros(3, dtype=torch.long), torch.zeros(1, 2, 3, dtype=torch.long), torch.zeros(2, 3)])
+@pytest.mark.parametrize(
+    "tokens", [torch.zeros(3, dtype=torch.long), torch.zeros(1, 2, 3, dtype=torch.long), torch.zeros(2, 3)]
+)
 def test_misshapen_tokens_are_named(model, tokens):
     with pytest.raises(ValueError, match="tokens_BT is .*expected integers of shape"):
         model(tokens)

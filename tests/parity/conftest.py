@@ -20,7 +20,7 @@ BASE = km.ModelConfig(
     vocab_size=61, hidden_size=24, num_hidden_layers=3, num_attention_heads=3, q_lora_rank=20, kv_lora_rank=16,
     qk_nope_head_dim=10, qk_rope_head_dim=8, v_head_dim=12, intermediate_size=40, moe_intermediate_size=14,
     n_routed_experts=8, num_experts_per_tok=3, max_position_embeddings=512, routed_scaling_factor=1.7,
-    rms_norm_eps=1e-5, initializer_range=0.25,
+    rms_norm_eps=1e-5, initializer_range=0.15,
 )  # fmt: skip
 YARN = km.YarnScaling(8.0, 64, beta_fast=4.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0)
 
@@ -31,7 +31,7 @@ GRID = {
     "groups_of_three": dict(n_routed_experts=12, n_group=4, topk_group=3),
     "groups_negative_choice": dict(n_group=4, topk_group=2, bias_shift=-2.0),
     "yarn": dict(rope_scaling=YARN),
-    "yarn_step": dict(rope_scaling=km.YarnScaling(32.0, 64, beta_fast=1.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0)),
+    "yarn_step": dict(rope_scaling=km.YarnScaling(8.0, 64, beta_fast=1.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0)),
     "yarn_unequal_mscale": dict(rope_scaling=km.YarnScaling(8.0, 64, mscale=0.7, mscale_all_dim=1.3)),
     "yarn_without_all_dim": dict(rope_scaling=km.YarnScaling(8.0, 64, mscale=0.7)),
     "yarn_without_mscale": dict(rope_scaling=km.YarnScaling(8.0, 64)),

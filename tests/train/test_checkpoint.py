@@ -220,6 +220,7 @@ def test_a_kill_at_any_call_loses_nothing(run, tmp_path, trained, step, keep):
         assert found in (values[2], new)
         outcomes.append(found == new)
         assert {name.split("-")[0] for name in _names(victim)} == {"latest", "step"}
+        assert all(_names(path) == sorted(FILES) for path in victim.glob("step-*"))
         save_checkpoint(victim, step, model, optimizer, {}, keep=keep)
         assert _names(victim) == ["latest", *[f"step-{s:08d}" for s in range(step - keep + 1, step + 1)]]
         assert _restored(load_checkpoint(victim)) == new
