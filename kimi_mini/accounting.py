@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .checks import require
+from .checks import is_int, require
 from .config import ModelConfig
 
 
@@ -127,7 +127,7 @@ def decode_flops(config: ModelConfig, context: int, path: AttentionPath = "absor
     cached position in every head. Weight FLOPs of the absorbed path equal those of the expanded one: the same matrices
     are applied, to the query and the output instead of to the keys and values.
     """
-    require(isinstance(context, int) and context >= 0, "context", context, "a number of tokens >= 0")
+    require(is_int(context, 0), "context", context, "a number of tokens >= 0")
     pairs = config.num_hidden_layers * config.num_attention_heads * context
     return Flops(
         2.0 * count_parameters(config).activated_without_embedding, float(pairs * attention_flops_per_pair(config, path))
@@ -139,7 +139,7 @@ def prefill_flops(config: ModelConfig, context: int) -> Flops:
 
     Convention for weights as in `decode_flops`; the head is counted at every position.
     """
-    require(isinstance(context, int) and context >= 1, "context", context, "a number of tokens >= 1")
+    require(is_int(context, 1), "context", context, "a number of tokens >= 1")
     per_position = config.num_hidden_layers * config.num_attention_heads * attention_flops_per_pair(config)
     return Flops(2.0 * count_parameters(config).activated_without_embedding, per_position * (context + 1) / 2)
 
@@ -162,7 +162,7 @@ def cache_elements(config: ModelConfig, kind: CacheKind = "mla", *, kv_heads: in
     "gqa" / "mqa": `kv_heads` / one key-value heads of `v_head_dim` (K2: 576; 20,480; 2,048; 256).
     """
     require(kind in ("mla", "mha", "gqa", "mqa"), "kind", kind, "'mla', 'mha', 'gqa' or 'mqa'")
-    require(isinstance(kv_heads, int) and kv_heads > 0, "kv_heads", kv_heads, "a positive integer")
+    require(is_int(kv_heads, 1), "kv_heads", kv_heads, "a positive integer")
     if kind == "mla":
         return config.cache_width
     if kind == "mha":
@@ -174,7 +174,7 @@ def cache_bytes(
     config: ModelConfig, tokens: int, kind: CacheKind = "mla", *, kv_heads: int = 8, bytes_per_element: float = 2
 ) -> int:
     """Bytes that `tokens` cached tokens take over all layers (bf16 unless said; K2 MLA: 70,272 per token)."""
-    require(isinstance(tokens, int) and tokens >= 0, "tokens", tokens, "a number of tokens >= 0")
+    require(is_int(tokens, 0), "tokens", tokens, "a number of tokens >= 0")
     require(bytes_per_element > 0, "bytes_per_element", bytes_per_element, "a number > 0")
     return int(cache_elements(config, kind, kv_heads=kv_heads) * config.num_hidden_layers * tokens * bytes_per_element)
 
@@ -200,7 +200,7 @@ class Layout:
     def __post_init__(self) -> None:
         for name in ("pipeline", "expert", "data"):
             value = getattr(self, name)
-            require(isinstance(value, int) and value > 0, name, value, "a positive integer")
+            require(is_int(value, 1), name, value, "a positive integer")
         for name in ("weight_bytes", "gradient_bytes", "optimizer_bytes"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "a number >= 0")
 

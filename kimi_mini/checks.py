@@ -5,3 +5,8 @@ def require(ok: bool, name: str, value: object, wanted: str) -> None:
     """Raise ValueError naming `name`, its `value` and what was `wanted`, unless `ok`."""
     if not ok:
         raise ValueError(f"{name} = {value!r} will not do; expected {wanted}")
+
+
+def is_int(value: object, low: int) -> bool:
+    """Whether `value` is an integer of at least `low`; True and False are not integers here."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= low

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .checks import require
+from .checks import is_int, require
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class YarnScaling:
     def __post_init__(self) -> None:
         require(_is_number(self.factor) and self.factor >= 1, "rope_scaling.factor", self.factor, "a number >= 1")
         length = self.original_max_position_embeddings
-        require(_is_int(length, 1), "rope_scaling.original_max_position_embeddings", length, "a positive integer")
+        require(is_int(length, 1), "rope_scaling.original_max_position_embeddings", length, "a positive integer")
         for name in ("beta_fast", "beta_slow"):
             value = getattr(self, name)
             require(_is_number(value) and value > 0, f"rope_scaling.{name}", value, "a number > 0")
@@ -154,10 +154,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_int(value: object, low: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= low
-
-
 _POSITIVE_INTS = (
     "vocab_size hidden_size num_hidden_layers num_attention_heads kv_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim "
     "intermediate_size moe_intermediate_size n_routed_experts num_experts_per_tok max_position_embeddings n_group topk_group "
@@ -178,21 +174,21 @@ def _validate(c: ModelConfig) -> None:
         require(ok, name, getattr(c, name), wanted)
 
     for name in _POSITIVE_INTS:
-        check(name, _is_int(getattr(c, name), 1), "a positive integer")
+        check(name, is_int(getattr(c, name), 1), "a positive integer")
     for name, allowed in _ONE_OF.items():
         check(name, getattr(c, name) in allowed, " or ".join(repr(a) for a in allowed))
     for name in ("norm_topk_prob", "tie_word_embeddings", "seq_aux"):
         check(name, isinstance(getattr(c, name), bool), "true or false")
     for name in ("first_k_dense_replace", "num_nextn_predict_layers"):
-        check(name, _is_int(getattr(c, name), 0), "an integer >= 0")
+        check(name, is_int(getattr(c, name), 0), "an integer >= 0")
     for name in ("routed_scaling_factor", "rms_norm_eps", "rope_theta", "initializer_range"):
         check(name, _is_number(getattr(c, name)) and getattr(c, name) > 0, "a number > 0")
     check("aux_loss_alpha", _is_number(c.aux_loss_alpha) and c.aux_loss_alpha >= 0, "a number >= 0")
-    check("q_lora_rank", c.q_lora_rank is None or _is_int(c.q_lora_rank, 1), "None or a positive integer")
+    check("q_lora_rank", c.q_lora_rank is None or is_int(c.q_lora_rank, 1), "None or a positive integer")
     check("rope_scaling", c.rope_scaling is None or isinstance(c.rope_scaling, YarnScaling), "None or YarnScaling(...)")
     for name in ("bos_token_id", "eos_token_id"):
         value = getattr(c, name)
-        in_range = value is None or (_is_int(value, 0) and value < c.vocab_size)
+        in_range = value is None or (is_int(value, 0) and value < c.vocab_size)
         check(name, in_range, f"None or a token id below vocab_size = {c.vocab_size}")
 
     layers, experts = c.num_hidden_layers, c.n_routed_experts

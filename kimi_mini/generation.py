@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .checks import require
+from .checks import is_int, require
 from .config import ModelConfig
 from .device import at_least_fp32
 from .model import KimiMini, LatentCache
@@ -68,7 +68,9 @@ def _decode(model: KimiMini, prompts: list[list[int]], max_new_tokens: int, eos:
         if not running or step == max_new_tokens - 1:
             break
         if len(running) < len(tokens):
-            token_B = _keep_(cache, token_B, token_B != eos)
+            going_B = token_B != eos
+            cache.keep_(going_B)
+            token_B = token_B[going_B]
         hidden_BD = model.trunk(token_B[:, None], cache=cache)[0][:, -1]
     return answers
 
@@ -84,13 +86,6 @@ def _prefill(model: KimiMini, prompts: list[list[int]], max_new_tokens: int) -> 
     cache = LatentCache(model.config, len(prompts), longest + max_new_tokens - 1, dtype, device)
     hidden_BTD, _ = model.trunk(tokens_BT, mask_BT, cache=cache)
     return hidden_BTD[torch.arange(len(prompts), device=device), length_B - 1], cache
-
-
-def _keep_(cache: LatentCache, token_B: Tensor, going_B: Tensor) -> Tensor:
-    """Take finished sequences out of the cache, in place, and out of the batch."""
-    cache.entries_LBSX = cache.entries_LBSX[:, going_B]
-    cache.lengths_B = cache.lengths_B[going_B]
-    return token_B[going_B]
 
 
 def sample(logits_BV: Tensor, temperature: float = 0.0, top_p: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
@@ -129,21 +124,17 @@ def _sequences(prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
 def _check(
     c: ModelConfig, prompts: list[list[int]], max_new_tokens: int, temperature: float, top_p: float, eos: int | None
 ) -> None:
-    require(_is_int(max_new_tokens) and max_new_tokens >= 1, "max_new_tokens", max_new_tokens, "an integer >= 1")
+    require(is_int(max_new_tokens, 1), "max_new_tokens", max_new_tokens, "an integer >= 1")
     require(0 <= temperature < float("inf"), "temperature", temperature, "a number >= 0")
     require(0 < top_p <= 1, "top_p", top_p, "a number above 0 and at most 1")
     ids = f"a token id from 0 to {c.vocab_size - 1}"
-    require(eos is None or (_is_int(eos) and 0 <= eos < c.vocab_size), "eos", eos, f"None or {ids}")
+    require(eos is None or (is_int(eos, 0) and eos < c.vocab_size), "eos", eos, f"None or {ids}")
     for i, prompt in enumerate(prompts):
         require(len(prompt) > 0, f"prompts[{i}]", prompt, "at least one token; a text begins with [BOS]")
         for token in prompt:
-            require(_is_int(token) and 0 <= token < c.vocab_size, f"a token of prompts[{i}]", token, ids)
+            require(is_int(token, 0) and token < c.vocab_size, f"a token of prompts[{i}]", token, ids)
         length = len(prompt) + max_new_tokens
         require(
             length <= c.max_position_embeddings, f"length of prompts[{i}] + max_new_tokens", length,
             f"at most max_position_embeddings = {c.max_position_embeddings}",
         )  # fmt: skip
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -14,7 +14,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from .checks import require
+from .checks import is_int, require
 
 # The spelling of K2's chat template and tool-call format.
 SPECIAL_TOKENS = (
@@ -55,7 +55,7 @@ class Tokenizer:
         A short text runs out of pairs to merge first and gives fewer. Raises ValueError for a `vocab_size` that cannot
         hold the 256 bytes and the reserved tokens.
         """
-        enough = isinstance(vocab_size, int) and vocab_size >= _SMALLEST
+        enough = is_int(vocab_size, _SMALLEST)
         wanted = f"an integer >= {_SMALLEST}: 256 bytes and {len(SPECIAL_TOKENS)} reserved tokens"
         require(enough, "vocab_size", vocab_size, wanted)
         backend = tokenizers.Tokenizer(models.BPE())

@@ -56,3 +56,8 @@ class LatentCache:
         """After all layers have written: `new_B` of the T = n_tokens written entries are valid."""
         self.lengths_B += new_B
         self.used += n_tokens
+
+    def keep_(self, kept_B: Tensor) -> None:
+        """Go on with the sequences marked True in `kept_B` only."""
+        self.entries_LBSX = self.entries_LBSX[:, kept_B]
+        self.lengths_B = self.lengths_B[kept_B]

@@ -42,10 +42,10 @@ def muon_update(
     M <- mu M + G;  O = NewtonSchulz(mu M + G);  update = O * rms * sqrt(max(A, B)). The caller applies
     W <- W - lr * (update + decay * W). `dtype` is the format of the iteration.
     """
-    momentum_AB = mu * momentum_AB + grad_AB
-    ahead_AB = mu * momentum_AB + grad_AB if nesterov else momentum_AB
+    momentum_AB = torch.add(grad_AB, momentum_AB, alpha=mu)
+    ahead_AB = torch.add(grad_AB, momentum_AB, alpha=mu) if nesterov else momentum_AB
     orthogonal_AB = kernels.newton_schulz(ahead_AB, steps=steps, coefficients=coefficients, dtype=dtype)
-    return orthogonal_AB * update_scale(*grad_AB.shape[-2:], rms), momentum_AB
+    return orthogonal_AB.mul_(update_scale(*grad_AB.shape[-2:], rms)), momentum_AB
 
 
 class Muon(Optimizer):
@@ -100,13 +100,13 @@ class Muon(Optimizer):
         return loss
 
     def _muon_step(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        # Matrices of one shape go through Newton-Schulz together.
+        # Matrices of one shape go through Newton-Schulz together; a slab is a batch already, copying it would only cost.
         alike = defaultdict(list)
         for p in params:
-            alike[p.shape[-2:], p.dtype, p.device].append(p)
-        for (shape, dtype, device), same in alike.items():
-            grads = torch.cat([p.grad.reshape(-1, *shape) for p in same])
-            momenta = torch.cat([self._momentum(p).reshape(-1, *shape) for p in same])
+            alike[p.shape[-2:], p.dtype, p.device, id(p) if p.ndim > 2 else None].append(p)
+        for (shape, dtype, device, _), same in alike.items():
+            grads = _batch([p.grad for p in same], shape)
+            momenta = _batch([self._momentum(p) for p in same], shape)
             updates, momenta = muon_update(
                 grads, momenta, mu=group["momentum"], nesterov=group["nesterov"], steps=group["ns_steps"],
                 coefficients=group["coefficients"], rms=group["update_rms"], dtype=self._iteration_dtype(dtype, device),
@@ -143,6 +143,12 @@ class Muon(Optimizer):
             [s["step"] for s in states], fused=True, amsgrad=False, beta1=beta1, beta2=beta2, lr=group["lr"],
             weight_decay=group["weight_decay"], eps=group["eps"], maximize=False,
         )  # fmt: skip
+
+
+def _batch(tensors: list[Tensor], shape: torch.Size) -> Tensor:
+    """Matrices of one shape, [n, A, B]; a view where there is only one tensor."""
+    views = [x.reshape(-1, *shape) for x in tensors]
+    return views[0] if len(views) == 1 else torch.cat(views)
 
 
 def _check_group(group: dict[str, Any]) -> None:

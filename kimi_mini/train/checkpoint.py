@@ -26,7 +26,7 @@ import safetensors.torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..checks import require
+from ..checks import is_int, require
 from ..model import KimiMini
 from .reproducible import random_state, set_random_state
 from .snapshot import Snapshot, put_back, take
@@ -69,8 +69,8 @@ def save_checkpoint(
     `state` is a JSON-ready dict that comes back with the checkpoint. A save that is cut off, even by a kill or a power cut,
     leaves the earlier checkpoints as they were. Raises OSError (full disk, no permission), saying what was needed.
     """
-    require(isinstance(step, int) and step >= 0, "step", step, "an integer >= 0")
-    require(isinstance(keep, int) and keep >= 1, "keep", keep, "an integer >= 1")
+    require(is_int(step, 0), "step", step, "an integer >= 0")
+    require(is_int(keep, 1), "keep", keep, "an integer >= 1")
     folder = Path(folder)
     target = folder / f"step-{step:08d}"
     files = _contents(step, model, optimizer, state)

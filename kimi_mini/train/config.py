@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..checks import require
+from ..checks import is_int, require
 from ..optim import OptimConfig, wsd_factor
 from .step import StepConfig
 
@@ -78,7 +78,7 @@ class TrainConfig:
 
 
 def _require_int(name: str, value: object, low: int) -> None:
-    require(isinstance(value, int) and not isinstance(value, bool) and value >= low, name, value, f"an integer >= {low}")
+    require(is_int(value, low), name, value, f"an integer >= {low}")
 
 
 def _check_step(step: StepConfig) -> None:

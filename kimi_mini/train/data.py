@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checks import require
+from ..checks import is_int, require
 from .loss import Batch
 
 _CHUNK = 1 << 22  # ids looked at together: a mapped file need not fit in memory
@@ -38,8 +38,8 @@ class TokenStream:
     ) -> None:
         sizes = {"sequence_length": sequence_length, "batch_size": batch_size, "vocab_size": vocab_size}
         for name, value in sizes.items():
-            require(isinstance(value, int) and value > 0, name, value, "a positive integer")
-        require(isinstance(seed, int) and seed >= 0, "seed", seed, "an integer >= 0")
+            require(is_int(value, 1), name, value, "a positive integer")
+        require(is_int(seed, 0), "seed", seed, "an integer >= 0")
         self.tokens = _as_array(tokens)
         self.sequence_length, self.batch_size, self.seed, self.device = sequence_length, batch_size, seed, device
         self.windows = (len(self.tokens) - 1) // sequence_length
@@ -88,7 +88,7 @@ class TokenStream:
                 f"the data cursor belongs to other data: {', '.join(differing)}; expected the same text, cut and seed"
             )
         cursor = state.get("next_batch")
-        require(isinstance(cursor, int) and cursor >= 0, "next_batch", cursor, "an integer >= 0")
+        require(is_int(cursor, 0), "next_batch", cursor, "an integer >= 0")
         self._next = cursor
 
     def _identity(self) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from transformers import AutoConfig
 import kimi_mini as km
 from kimi_mini.hub import hf_slots
 
+from .helpers import load_theirs
+
 
 def same_weights(a: km.KimiMini, b: km.KimiMini) -> bool:
     a, b = a.state_dict(), b.state_dict()
@@ -44,11 +46,11 @@ def test_half_precision_folders(make_pair, tmp_path, dtype):
     assert back.blocks[1].mlp.router.selection_bias.dtype == torch.float32
 
 
-def test_shards_both_ways(make_pair, parity, tmp_path):
+def test_shards_both_ways(make_pair, tmp_path):
     pair = make_pair("plain")
     km.save_pretrained(pair.ours, tmp_path / "sharded", max_shard_bytes=20_000)
     assert len(list((tmp_path / "sharded").glob("model-*.safetensors"))) > 2
-    theirs = parity.load_theirs(tmp_path / "sharded", torch.float32)
+    theirs = load_theirs(tmp_path / "sharded", torch.float32)
     assert all(torch.equal(a, b) for a, b in zip(theirs.parameters(), pair.theirs.parameters(), strict=True))
     theirs.save_pretrained(tmp_path / "theirs", max_shard_size="20KB")
     assert len(list((tmp_path / "theirs").glob("model-*.safetensors"))) > 2
