@@ -183,6 +183,7 @@ def _validate(c: ModelConfig) -> None:
         check(name, is_int(getattr(c, name), 0), "an integer >= 0")
     for name in ("routed_scaling_factor", "rms_norm_eps", "rope_theta", "initializer_range"):
         check(name, _is_number(getattr(c, name)) and getattr(c, name) > 0, "a number > 0")
+    check("rope_theta", c.rope_theta > 1, "a number > 1: the base of the slowing frequencies")
     check("aux_loss_alpha", _is_number(c.aux_loss_alpha) and c.aux_loss_alpha >= 0, "a number >= 0")
     check("q_lora_rank", c.q_lora_rank is None or is_int(c.q_lora_rank, 1), "None or a positive integer")
     check("rope_scaling", c.rope_scaling is None or isinstance(c.rope_scaling, YarnScaling), "None or YarnScaling(...)")
@@ -202,6 +203,9 @@ def _validate(c: ModelConfig) -> None:
         check("n_group", size >= 2, f"at most {experts // 2}: a group is scored by its two best experts")
         check("topk_group", c.topk_group * size >= k, f"enough groups of {size} to hold num_experts_per_tok = {k} experts")
 
+
+# Rope settings that transformers knows and no released model of this family uses.
+_ROPE_FIXED = {"attention_factor": None, "truncate": True, "partial_rotary_factor": 1.0}
 
 # ---- Hugging Face layouts --------------------------------------------------------------------------------------------
 
@@ -242,9 +246,14 @@ def _fields_from_hf(hf: dict[str, Any]) -> dict[str, Any]:
 
 def _rope_from_hf(hf: dict[str, Any], max_positions: int) -> dict[str, Any]:
     # Old files carry rope_theta + rope_scaling at the top, files saved by transformers 5 one rope_parameters.
-    new = hf.get("rope_parameters")
-    rope = dict(new if new is not None else hf.get("rope_scaling") or {})
-    theta = rope.pop("rope_theta", None)
+    where = "rope_parameters" if hf.get("rope_parameters") is not None else "rope_scaling"
+    rope = hf.get(where) or {}
+    require(isinstance(rope, dict), where, rope, "null or a JSON object")
+    for name, neutral in _ROPE_FIXED.items():
+        require(
+            rope.get(name) in (None, neutral), f"{where}.{name}", rope.get(name), f"{neutral} or nothing: no other is built"
+        )
+    theta = rope.get("rope_theta")
     if theta is None:
         theta = hf.get("rope_theta", 10000.0)
     kind = rope.get("rope_type", rope.get("type", "default"))

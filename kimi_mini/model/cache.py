@@ -11,7 +11,8 @@ from ..config import ModelConfig
 class LatentCache:
     """Room for `capacity` tokens of `batch` sequences: entries_LBSX with X = kv_lora_rank + qk_rope_head_dim.
 
-    Sequences may differ in length: `lengths_B` counts the valid entries of each, and what lies behind is never read.
+    Sequences may differ in length: `lengths_B` counts the valid entries of each, and what lies behind counts for nothing.
+    It carries no gradient.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class LatentCache:
         batch, n_tokens = entries_BTX.shape[:2]
         slot_BT = self.lengths_B[:, None] + torch.arange(n_tokens, device=self.lengths_B.device)
         row_B1 = torch.arange(batch, device=self.lengths_B.device)[:, None]
-        self.entries_LBSX[layer, row_B1, slot_BT] = entries_BTX.to(self.entries_LBSX.dtype)
+        self.entries_LBSX[layer, row_B1, slot_BT] = entries_BTX.detach().to(self.entries_LBSX.dtype)
         return self.entries_LBSX[layer, :, : self.used + n_tokens]
 
     def advance(self, new_B: Tensor, n_tokens: int) -> None:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checks import require
 from ..config import ModelConfig
 from .cache import LatentCache
 from .layers import Linear, RMSNorm, SwiGLU
@@ -77,6 +78,8 @@ class KimiMini(nn.Module):
 
     def __init__(self, config: ModelConfig, compute_dtype: torch.dtype | None = None) -> None:
         super().__init__()
+        if compute_dtype is not None:
+            require(compute_dtype.is_floating_point, "compute_dtype", compute_dtype, "None or a floating-point format")
         self.config = config
         self.compute_dtype = compute_dtype
         self.embed = nn.Embedding(config.vocab_size, config.hidden_size)
@@ -99,7 +102,8 @@ class KimiMini(nn.Module):
 
         mask_BT says which tokens are real: booleans (False is padding), or integers that number packed documents from 1
         (0 is padding). positions defaults to 0, 1, 2, ... (counted on from the cache, if there is one; with packed documents
-        pass positions that restart). Raises ValueError for token ids outside the vocabulary and for misshapen arguments.
+        pass positions that restart). With a cache, padding stands on the right and nothing is packed. Raises ValueError for
+        token ids outside the vocabulary (not on a GPU, where the look would stall the queue) and for misshapen arguments.
         """
         hidden_BTD, stats = self.trunk(tokens_BT, mask_BT, positions, cache)
         return ModelOutput(self.logits(hidden_BTD), stats)
@@ -140,6 +144,8 @@ class KimiMini(nn.Module):
         if cache is None:
             return Context(rope_table(self.config, _or(positions, step_1T), dtype), document_BT, None, None), None
         cache.check_room(B, T)
+        if document_BT is not None:
+            _check_right_padded(document_BT)
         slot_BT = cache.lengths_B[:, None] + step_1T
         real_BT = torch.ones_like(tokens_BT, dtype=torch.bool) if document_BT is None else document_BT > 0
         visible_BT = torch.where(real_BT, slot_BT + 1, 0)
@@ -147,16 +153,26 @@ class KimiMini(nn.Module):
         return ctx, real_BT.sum(1)
 
     def _check(self, tokens_BT: Tensor, mask_BT: Tensor | None, positions: Tensor | None) -> None:
-        if tokens_BT.ndim != 2 or tokens_BT.dtype not in (torch.int64, torch.int32):
-            raise ValueError(f"tokens_BT is {_describe(tokens_BT)}; expected integers of shape [batch, time]")
+        if tokens_BT.ndim != 2 or 0 in tokens_BT.shape or tokens_BT.dtype not in (torch.int64, torch.int32):
+            raise ValueError(f"tokens_BT is {_describe(tokens_BT)}; expected integers of shape [batch, time], at least one")
         for name, value in (("mask_BT", mask_BT), ("positions", positions)):
             if value is not None and value.shape != tokens_BT.shape:
                 raise ValueError(f"{name} is {_describe(value)}; expected the shape of tokens_BT, {list(tokens_BT.shape)}")
-        if tokens_BT.device.type == "cpu" and tokens_BT.numel():  # on a GPU the look would stall the queue
+        if tokens_BT.device.type == "cpu":
             low, high = (x.item() for x in tokens_BT.aminmax())
             if low < 0 or high >= self.config.vocab_size:
                 wrong = low if low < 0 else high
                 raise ValueError(f"token id {wrong} is out of range; the vocabulary has ids 0 to {self.config.vocab_size - 1}")
+            if mask_BT is not None and mask_BT.min() < 0:
+                raise ValueError(f"mask_BT holds {mask_BT.min().item()}; expected 0 for padding and 1, 2, ... for documents")
+
+
+def _check_right_padded(document_BT: Tensor) -> None:
+    # The cache counts entries from the left; only so do its first `length` ones belong to one sequence.
+    if document_BT.max() > 1 or (document_BT.diff(dim=1) > 0).any():
+        raise ValueError(
+            "mask_BT has padding before a token, or packed documents; with a cache expected 1 ... 1 0 ... 0 per row"
+        )
 
 
 def _or(value: Tensor | None, default: Tensor) -> Tensor:

@@ -134,3 +134,25 @@ def test_no_room_left_is_said_before_anything_is_written(model):
 def test_another_batch_is_refused(model):
     with pytest.raises(ValueError, match="made for 2 sequences; this batch has 3"):
         model(random_tokens(3, 1), cache=make_cache(2, 4))
+
+
+@pytest.mark.parametrize("mask", [[0, 0, 1, 1], [1, 0, 1, 0], [1, 1, 2, 2]])
+def test_only_padding_on_the_right_can_be_cached(model, mask):
+    with pytest.raises(ValueError, match="mask_BT has padding before a token, or packed documents"):
+        model(random_tokens(1, 4), torch.tensor([mask]), cache=make_cache(1, 8))
+
+
+def test_the_cache_holds_no_graph(model):
+    cache = make_cache(1, 8)
+    logits_BTV = model.requires_grad_()(random_tokens(1, 4), cache=cache).logits_BTV
+    assert logits_BTV.requires_grad
+    assert not cache.entries_LBSX.requires_grad
+
+
+def test_finished_sequences_leave(model):
+    cache, tokens = make_cache(3, 8), random_tokens(3, 4)
+    model(tokens, cache=cache)
+    cache.keep_(torch.tensor([True, False, True]))
+    ours = model(tokens[[0, 2], :1], cache=cache).logits_BTV
+    alone = model(torch.cat((tokens, tokens[:, :1]), 1)).logits_BTV[[0, 2], -1:]
+    torch.testing.assert_close(ours, alone)

@@ -254,7 +254,8 @@ def test_tokens_outside_the_vocabulary_are_named(model, wrong):
 
 
 @pytest.mark.parametrize(
-    "tokens", [torch.zeros(3, dtype=torch.long), torch.zeros(1, 2, 3, dtype=torch.long), torch.zeros(2, 3)]
+    "tokens",
+    [torch.zeros(shape, dtype=torch.long) for shape in [(3,), (1, 2, 3), (2, 0), (0, 2)]] + [torch.zeros(2, 3)],
 )
 def test_misshapen_tokens_are_named(model, tokens):
     with pytest.raises(ValueError, match="tokens_BT is .*expected integers of shape"):
@@ -265,6 +266,13 @@ def test_misshapen_tokens_are_named(model, tokens):
 def test_misshapen_arguments_are_named(model, name):
     with pytest.raises(ValueError, match=rf"{name} is .*shape \[2, 5\].*\[2, 4\]"):
         model(random_tokens(2, 4), **{name: torch.ones(2, 5, dtype=torch.long)})
+
+
+def test_negative_documents_and_integer_formats_are_refused(model):
+    with pytest.raises(ValueError, match="mask_BT holds -1; expected 0 for padding"):
+        model(random_tokens(1, 3), torch.tensor([[1, 1, -1]]))
+    with pytest.raises(ValueError, match="compute_dtype = torch.int8"):
+        km.KimiMini(CONFIG, compute_dtype=torch.int8)
 
 
 def test_int32_tokens_and_one_token(model):
