@@ -85,10 +85,15 @@ def save_checkpoint(
         except BaseException:
             tidy(folder)
             raise
+    prune(folder, step, keep)
+    return target
+
+
+def prune(folder: Path, step: int, keep: int) -> None:
+    """Remove all but the `keep` newest checkpoints up to `step`; newer ones are of another timeline and stay."""
     for path in [path for path in _newest_first(folder) if _step(path) <= step][keep:]:
         os.rename(path, path.with_suffix(".tmp"))  # so that a half-removed one is never taken for a checkpoint
         shutil.rmtree(path.with_suffix(".tmp"))
-    return target
 
 
 def tidy(folder: Path) -> None:

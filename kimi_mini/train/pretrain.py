@@ -23,7 +23,7 @@ from ..device import default_compute_dtype, pick_device
 from ..hub import save_pretrained
 from ..model import KimiMini
 from ..optim import Muon, build_optimizer
-from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint, tidy
+from .checkpoint import Checkpoint, load_checkpoint, prune, save_checkpoint, tidy
 from .config import TrainConfig
 from .data import TokenStream
 from .loss import next_token_loss
@@ -144,6 +144,7 @@ class _Run:
         self.stream.load_state(saved.state["data"])
         saved.restore(self.model, self.optimizer)
         self.step = self.saved_step = saved.step
+        prune(self.folder, self.step, self.config.keep)  # a kill may have come between the last save and this
 
     def _configs(self) -> dict[str, Any]:
         return {"model": dataclasses.asdict(self.model_config), "train": self.config.to_dict()}

@@ -260,6 +260,13 @@ def test_rests_of_a_killed_save_are_removed(tmp_path, whole, monkeypatch):
     assert {path.name.split("-")[0] for path in tmp_path.iterdir()} == {"latest", "metrics.jsonl", "model", "step"}
 
 
+def test_old_checkpoints_go_even_if_nothing_is_left_to_save(tmp_path):
+    _run(tmp_path)
+    shutil.copytree(tmp_path / "step-00000008", tmp_path / "step-00000004")  # as after a kill before its removal
+    _run(tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-00000008", "step-00000012"]
+
+
 def test_a_damaged_checkpoint_costs_only_time(tmp_path, whole, monkeypatch):
     _interrupt(monkeypatch, tmp_path, 11)
     os.truncate(tmp_path / "step-00000008" / "optimizer.safetensors", 1000)

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from kimi_mini import accounting, dev
+from kimi_mini import accounting
 from kimi_mini.accounting import Layout
 from kimi_mini.presets import PRESETS
 from kimi_mini.viz.stage import static_files
@@ -14,21 +14,14 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def script():
+def script(chromium):
     """`script("countParameters", config, ...)` calls a function of the script in a browser."""
-    executable = dev.find_chromium()
-    if executable is None:
-        pytest.skip("no Chromium or Chrome on this machine: the script's counts were not compared")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.add_script_tag(path=next(path for path in static_files() if path.name.endswith("accounting.js")))
-        yield lambda name, config, *rest: page.evaluate(
-            "([name, rest]) => KM.accounting[name](...rest)", [name, [dataclasses.asdict(config), *rest]]
-        )
-        browser.close()
+    page = chromium.new_page()
+    page.add_script_tag(path=next(path for path in static_files() if path.name.endswith("accounting.js")))
+    yield lambda name, config, *rest: page.evaluate(
+        "([name, rest]) => KM.accounting[name](...rest)", [name, [dataclasses.asdict(config), *rest]]
+    )
+    page.close()
 
 
 def random_configs(count):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kimi_mini import accounting, dev
+from kimi_mini import accounting
 from kimi_mini.presets import K2
 from kimi_mini.viz import glance
 
@@ -10,32 +10,26 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def notebook(tmp_path, monkeypatch):
+def notebook(chromium, tmp_path, monkeypatch):
     """`notebook(visual, body="")` opens the visual as a notebook would show it; returns its frame."""
-    executable = dev.find_chromium()
-    if executable is None:
-        pytest.skip("no Chromium or Chrome on this machine: the live face was not looked at")
-    from playwright.sync_api import sync_playwright
-
     monkeypatch.delenv("KIMI_BOOK", raising=False)
     complaints = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        page = browser.new_context(offline=True, reduced_motion="reduce").new_page()
-        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+    context = chromium.new_context(offline=True, reduced_motion="reduce")
+    page = context.new_page()
+    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
 
-        def open_page(visual, body=""):
-            path = tmp_path / "notebook.html"
-            path.write_text(f"<!doctype html><meta charset='utf-8'><body {body}>{visual._repr_html_()}", encoding="utf-8")
-            page.goto(path.as_uri())
-            frame = page.frames[1]
-            frame.wait_for_selector(".km-alive")
-            return frame
+    def open_page(visual, body=""):
+        path = tmp_path / "notebook.html"
+        path.write_text(f"<!doctype html><meta charset='utf-8'><body {body}>{visual._repr_html_()}", encoding="utf-8")
+        page.goto(path.as_uri())
+        frame = page.frames[1]
+        frame.wait_for_selector(".km-alive")
+        return frame
 
-        open_page.complaints = complaints
-        yield open_page
-        browser.close()
+    open_page.complaints = complaints
+    yield open_page
+    context.close()
     assert complaints == []
 
 
