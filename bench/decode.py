@@ -47,5 +47,7 @@ def _hugging_face(model: nn.Module, prompts_BT: Tensor, new: int) -> Tensor:
 def _share_off(teacher: nn.Module, prompts_BT: Tensor, answers_BT: Tensor) -> float:
     """Teacher-forced: the share of answered tokens that transformers, reading all that stands before, would not choose."""
     inputs_BT = torch.cat((prompts_BT, answers_BT), 1)[:, :-1]
-    logits = [teacher(rows, use_cache=False, logits_to_keep=answers_BT.shape[1]).logits for rows in inputs_BT.split(_TEACHER_ROWS)]
+    logits = [
+        teacher(rows, use_cache=False, logits_to_keep=answers_BT.shape[1]).logits for rows in inputs_BT.split(_TEACHER_ROWS)
+    ]
     return (torch.cat(logits).argmax(-1) != answers_BT).double().mean().item()

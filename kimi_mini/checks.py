@@ -10,3 +10,8 @@ def require(ok: bool, name: str, value: object, wanted: str) -> None:
 def is_int(value: object, low: int) -> bool:
     """Whether `value` is an integer of at least `low`; True and False are not integers here."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= low
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a number and not NaN; infinity is one, True is not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..checks import require
+from ..checks import is_int, require
 
 # Each row: one (a, b, c) per step of X <- aX + b(XX^T)X + c(XX^T)^2 X; the last one repeats when there are more steps.
 COEFFICIENTS: dict[str, tuple[tuple[float, float, float], ...]] = {
@@ -25,7 +25,7 @@ COEFFICIENTS: dict[str, tuple[tuple[float, float, float], ...]] = {
 def step_coefficients(name: str, steps: int) -> list[tuple[float, float, float]]:
     """The (a, b, c) of each of `steps` steps. Raises ValueError for an unknown name or a negative count."""
     require(name in COEFFICIENTS, "coefficients", name, " or ".join(map(repr, COEFFICIENTS)))
-    require(steps >= 0, "steps", steps, "a number >= 0")
+    require(is_int(steps, 0), "steps", steps, "an integer >= 0")
     row = COEFFICIENTS[name]
     return [row[min(i, len(row) - 1)] for i in range(steps)]
 

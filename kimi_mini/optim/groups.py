@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
 from ..model import KimiMini
-from .muon import Muon
+from .muon import Muon, check_options
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class OptimConfig:
     update_rms: float = 0.2
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        check_options(dataclasses.asdict(self) | {"algorithm": self.matrices})
 
 
 def build_optimizer(model: KimiMini, config: OptimConfig = OptimConfig()) -> Muon:

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from torch.optim.adamw import adamw
 
 from .. import kernels
-from ..checks import require
+from ..checks import is_number, require
 from ..device import has_fast_bf16
 
 
@@ -81,8 +81,13 @@ class Muon(Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         super().add_param_group(param_group)
+        group = self.param_groups[-1]
         try:
-            _check_group(self.param_groups[-1])
+            check_options(group)
+            for p in group["params"]:
+                if group["algorithm"] == "muon" and p.ndim < 2:
+                    shape = list(p.shape)
+                    raise ValueError(f"Muon needs matrices; a parameter of shape {shape} belongs in an algorithm='adamw' group")
         except ValueError:
             self.param_groups.pop()
             raise
@@ -151,12 +156,11 @@ def _batch(tensors: list[Tensor], shape: torch.Size) -> Tensor:
     return views[0] if len(views) == 1 else torch.cat(views)
 
 
-def _check_group(group: dict[str, Any]) -> None:
-    require(group["algorithm"] in ("muon", "adamw"), "algorithm", group["algorithm"], "'muon' or 'adamw'")
-    kernels.step_coefficients(group["coefficients"], group["ns_steps"])
+def check_options(options: dict[str, Any]) -> None:
+    """Raise ValueError for settings of a group that Muon or AdamW cannot run with."""
+    require(options["algorithm"] in ("muon", "adamw"), "algorithm", options["algorithm"], "'muon' or 'adamw'")
+    kernels.step_coefficients(options["coefficients"], options["ns_steps"])
     for name in ("lr", "weight_decay", "momentum", "update_rms", "eps"):
-        require(group[name] >= 0, name, group[name], "a number >= 0")
-    require(all(0 <= beta < 1 for beta in group["betas"]), "betas", group["betas"], "two numbers in [0, 1)")
-    for p in group["params"]:
-        if group["algorithm"] == "muon" and p.ndim < 2:
-            raise ValueError(f"Muon needs matrices; a parameter of shape {list(p.shape)} belongs in an algorithm='adamw' group")
+        require(is_number(options[name]) and options[name] >= 0, name, options[name], "a number >= 0")
+    betas = options["betas"]
+    require(all(is_number(beta) and 0 <= beta < 1 for beta in betas), "betas", betas, "two numbers in [0, 1)")

@@ -54,7 +54,6 @@ class TrainConfig:
         allowed = (None, *_DTYPES)
         require(self.compute_dtype in allowed, "compute_dtype", self.compute_dtype, " or ".join(map(repr, allowed)))
         self.lr_factor(0)  # do the phases fit into the run?
-        _check_step(self.step)
 
     def lr_factor(self, step: int) -> float:
         """Factor on the peak learning rate for update `step` (0-based): warm-up, stay, decay."""
@@ -79,18 +78,6 @@ class TrainConfig:
 
 def _require_int(name: str, value: object, low: int) -> None:
     require(is_int(value, low), name, value, f"an integer >= {low}")
-
-
-def _check_step(step: StepConfig) -> None:
-    limits = {
-        "tau": (lambda x: x > 0, "a number > 0 (inf never clips)"),
-        "alpha": (lambda x: 0 <= x <= 1, "a number from 0 to 1"),
-        "bias_rate": (lambda x: 0 <= x < math.inf, "a number >= 0"),
-        "max_grad_norm": (lambda x: x > 0, "a number > 0 (inf only measures)"),
-    }
-    for name, (fits, wanted) in limits.items():
-        value = getattr(step, name)
-        require(isinstance(value, int | float) and fits(value), f"step.{name}", value, wanted)
 
 
 def _plain(value: Any) -> Any:

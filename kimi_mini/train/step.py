@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ..checks import is_number, require
 from ..model import ForwardStats, KimiMini
 from ..optim import balance_experts_, qk_clip_
 from .loss import Batch
@@ -30,6 +32,13 @@ class StepConfig:
     bias_rate: float = 1e-3
     centred_bias: bool = False
     max_grad_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        tau, alpha, rate, norm = self.tau, self.alpha, self.bias_rate, self.max_grad_norm
+        require(is_number(tau) and tau > 0, "tau", tau, "a number > 0 (inf never clips)")
+        require(is_number(alpha) and 0 <= alpha <= 1, "alpha", alpha, "a number from 0 to 1")
+        require(is_number(rate) and 0 <= rate < math.inf, "bias_rate", rate, "a number >= 0")
+        require(is_number(norm) and norm > 0, "max_grad_norm", norm, "a number > 0 (inf only measures)")
 
 
 class StepReport(NamedTuple):

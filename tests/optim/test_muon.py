@@ -174,3 +174,9 @@ def test_parameters_without_gradient_are_left_alone():
 def test_bad_arguments_say_what_is_right(options, message):
     with pytest.raises(ValueError, match=message):
         Muon(**options)
+
+
+@pytest.mark.parametrize(("field", "value"), [("lr", "3e-4"), ("weight_decay", -0.1), ("matrices", "sgd"), ("ns_steps", 2.5)])
+def test_config_is_checked_when_it_is_made(field, value):
+    with pytest.raises(ValueError, match="expected"):
+        OptimConfig(**{field: value})

@@ -171,3 +171,13 @@ def test_two_ranks_equal_one(tmp_path):
         assert result["report"] == pytest.approx(tuple(expected[:3]), rel=1e-10)
         for name, value in alone.state_dict().items():
             torch.testing.assert_close(result["state"][name], value, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("tau", 0.0), ("tau", math.nan), ("tau", "100"), ("alpha", 1.5), ("bias_rate", -1e-3), ("bias_rate", math.inf)]
+    + [("max_grad_norm", 0), ("max_grad_norm", None)],
+)
+def test_settings_are_checked_before_any_work(field, value):
+    with pytest.raises(ValueError, match=f"^{field} = .* expected a number"):
+        StepConfig(**{field: value})
