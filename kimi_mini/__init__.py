@@ -22,9 +22,10 @@ _HOME = {
     "ForwardStats": "model",
     "from_pretrained": "hub",
     "save_pretrained": "hub",
+    "load_mini": "hub",
     "generate": "generation",
 }
-_SUBPACKAGES = ("accounting", "config", "kernels", "model", "optim", "train", "viz")
+_SUBPACKAGES = ("accounting", "config", "corpus", "kernels", "model", "optim", "train", "viz")
 
 __all__ = [*_HOME, *_SUBPACKAGES]
 __version__ = "0.1.0"

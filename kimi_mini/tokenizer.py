@@ -77,13 +77,17 @@ class Tokenizer:
         """Read a tokenizer.json, or the one in a folder. Raises ValueError when there is none or it is not one."""
         path = _file_in(path)
         try:
-            return cls(tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8")))
+            return cls.from_json(path.read_bytes(), name=str(path))
         except FileNotFoundError:
             raise ValueError(f"no tokenizer at {path}; expected a {_FILE}, as Tokenizer.save writes it") from None
-        except OSError:
-            raise
+
+    @classmethod
+    def from_json(cls, content: bytes, name: str = "the content") -> Tokenizer:
+        """A tokenizer of the bytes of a tokenizer.json; `name` is for the ValueError when they are not one."""
+        try:
+            return cls(tokenizers.Tokenizer.from_str(content.decode("utf-8")))
         except Exception as error:  # the library raises plain Exception for whatever it cannot parse
-            raise ValueError(f"{path} is not a tokenizer ({error}); expected a {_FILE} of the tokenizers library") from None
+            raise ValueError(f"{name} is not a tokenizer ({error}); expected a {_FILE} of the tokenizers library") from None
 
     def save(self, path: str | Path) -> Path:
         """Write tokenizer.json (to `path`, or into it if it is a folder); the file appears whole or not at all."""

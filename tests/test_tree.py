@@ -16,6 +16,7 @@ RANKS = [
     {"checks", "device"},
     {"config"},
     {"presets", "tokenizer"},
+    {"corpus"},
     {"kernels"},
     {"model"},
     {"optim", "hub", "accounting", "generation"},

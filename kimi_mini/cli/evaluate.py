@@ -1,7 +1,7 @@
 """Measure a trained model on text it has not seen, domain by domain.
 
 Prints nats per token (comparable only for one tokenizer) and bits per byte (comparable between tokenizers). Without --text:
-the documents that `train` holds out. Their sums and forms resemble the training text; their facts cannot be known.
+the held-out documents of the shipped text. Their sums and forms resemble the training text; their facts cannot be known.
 
 examples:
   python -m kimi_mini eval
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from ..corpus.files import WITH_MARKERS
     from ..train.evaluation import evaluate
     from .folder import load
 
@@ -36,18 +37,20 @@ def run(args: argparse.Namespace) -> None:
     context = min(512, model.config.max_position_embeddings) if args.context is None else args.context
     losses = {}
     for name, texts in _texts(args.text).items():
-        loss = evaluate(model, tokenizer, texts, context=context, bos=bos)
+        special = args.text is None and name in WITH_MARKERS
+        loss = evaluate(model, tokenizer, texts, context=context, bos=bos, special=special)
         losses[name] = {"nats_per_token": loss.nats_per_token, "bits_per_byte": loss.bits_per_byte, **loss._asdict()}
     print(json.dumps({"context": context, "domains": losses}, indent=2) if args.json else _table(losses))
 
 
 def _texts(files: list[str] | None) -> dict[str, list[str]]:
-    from ..train.text import domains
+    from .. import corpus
     from .folder import read_text
 
     if files is not None:
         return {file: [read_text(file)] for file in files}
-    return {name: domain.held_out for name, domain in domains().items()}
+    text = corpus.load()
+    return {domain: text.texts(domain, "held_out") for domain in text.tokens}
 
 
 def _table(losses: dict[str, dict[str, Any]]) -> str:

@@ -12,7 +12,7 @@ import argparse
 
 from .train import DEFAULT_OUT
 
-_PROMPTS = ["Question: What is 47 + 85?\n", "import", "Corbewick"]
+_PROMPTS = ["Question: What is 47 + 85?\n", "def ", "HAMLET.\n"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

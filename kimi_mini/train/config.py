@@ -15,6 +15,7 @@ from .step import StepConfig
 
 _AT_LEAST = {
     "steps": 1, "sequence_length": 1, "batch_size": 1, "micro_batches": 1, "seed": 0, "checkpoint_every": 1, "keep": 1,
+    "long_steps": 0,
 }  # fmt: skip
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}  # fp16 would need loss scaling
 
@@ -22,6 +23,9 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}  # fp16 would n
 @dataclass(frozen=True)
 class TrainConfig:
     """A run of `steps` updates, each on micro_batches x batch_size sequences of sequence_length tokens.
+
+    The last `long_steps` of them see as many tokens in fewer sequences of `long_sequence_length` (K2 too trained on short
+    sequences first); the text is then cut and shuffled anew.
 
     The learning rate warms up for `warmup_steps` (None: a tenth of the steps, at most 100), stays, and falls over the last
     `decay_steps` (None: a third; K2 decayed over 5.5T of 15.5T tokens) to `final_lr` times the peak. `compute_dtype` is
@@ -31,6 +35,8 @@ class TrainConfig:
 
     steps: int = 300
     sequence_length: int = 128
+    long_steps: int = 0
+    long_sequence_length: int | None = None
     batch_size: int = 8
     micro_batches: int = 1
     seed: int = 0
@@ -54,6 +60,25 @@ class TrainConfig:
         allowed = (None, *_DTYPES)
         require(self.compute_dtype in allowed, "compute_dtype", self.compute_dtype, " or ".join(map(repr, allowed)))
         self.lr_factor(0)  # do the phases fit into the run?
+        self._require_long()
+
+    def _require_long(self) -> None:
+        require(self.long_steps <= self.steps, "long_steps", self.long_steps, f"at most steps = {self.steps}")
+        length, tokens = self.long_sequence_length, self.batch_size * self.sequence_length
+        if self.long_steps:
+            fits = is_int(length, 1) and tokens % length == 0
+            require(fits, "long_sequence_length", length, f"a divisor of batch_size * sequence_length = {tokens}")
+
+    @property
+    def tokens(self) -> int:
+        """Targets of the whole run."""
+        return self.steps * self.micro_batches * self.batch_size * self.sequence_length
+
+    def cut(self, step: int) -> tuple[int, int]:
+        """(sequence length, sequences in a micro-batch) of update `step` (0-based)."""
+        if step < self.steps - self.long_steps:
+            return self.sequence_length, self.batch_size
+        return self.long_sequence_length, self.batch_size * self.sequence_length // self.long_sequence_length
 
     def lr_factor(self, step: int) -> float:
         """Factor on the peak learning rate for update `step` (0-based): warm-up, stay, decay."""

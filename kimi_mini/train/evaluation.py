@@ -39,12 +39,14 @@ def evaluate(
     *,
     context: int | None = None,
     bos: int | None = None,
+    special: bool = False,
     batch_size: int = 16,
 ) -> TextLoss:
     """Loss over `texts`, every token of which is foretold exactly once.
 
     A text is read as `bos` (None: the tokenizer's [BOS]) and its tokens, in windows of `context` tokens (None: all
-    positions of the model); nothing before a window is seen in it. Raises ValueError when there is nothing to foretell,
+    positions of the model); nothing before a window is seen in it. With `special`, reserved tokens spelled out in a text are
+    meant (and count, as bytes, for what they spell). Raises ValueError when there is nothing to foretell,
     when `context` does not fit the model, or when there is no token to begin with.
     """
     longest = model.config.max_position_embeddings
@@ -54,7 +56,7 @@ def evaluate(
     require(1 <= context <= longest, "context", context, f"1 to max_position_embeddings = {longest}")
     require(bos is not None, "bos", bos, "a token id, as the tokenizer has no [BOS]")
     require(len(texts) > 0, "texts", texts, "at least one text that is not empty")
-    windows = [window for text in texts for window in _windows([bos, *tokenizer.encode(text)], context)]
+    windows = [window for text in texts for window in _windows([bos, *tokenizer.encode(text, special=special)], context)]
     windows.sort(key=len)  # neighbours of one length need little padding, and causality hides what comes behind
     nats, tokens = 0.0, 0
     for start in range(0, len(windows), batch_size):

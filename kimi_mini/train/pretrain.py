@@ -94,26 +94,31 @@ class _Run:
     device: torch.device
     model: KimiMini
     optimizer: Muon
-    stream: TokenStream
+    streams: dict[tuple[int, int], TokenStream]  # by the cut of the text
     step: int = 0
     saved_step: int | None = None
 
     @classmethod
     def start(cls, model_config: ModelConfig, config: TrainConfig, data: Any, folder: Path, device: torch.device) -> _Run:
         limit = model_config.max_position_embeddings
-        require(
-            config.sequence_length <= limit,
-            "sequence_length",
-            config.sequence_length,
-            f"at most {limit}, the model's positions",
-        )
-        stream = TokenStream(
-            data, sequence_length=config.sequence_length, batch_size=config.batch_size, seed=config.seed,
-            vocab_size=model_config.vocab_size, device=device,
-        )  # fmt: skip
+        for name in ("sequence_length", "long_sequence_length"):
+            length = getattr(config, name)
+            require((length or 0) <= limit, name, length, f"at most {limit}, the model's positions")
+        streams = {
+            (length, size): TokenStream(
+                data, sequence_length=length, batch_size=size, seed=config.seed, vocab_size=model_config.vocab_size,
+                device=device,
+            )
+            for length, size in {config.cut(step) for step in (0, config.steps - 1)}
+        }  # fmt: skip
         seed_everything(config.seed)
         model = KimiMini(model_config, config.dtype(default_compute_dtype(device))).to(device)
-        return cls(folder, model_config, config, device, model, build_optimizer(model, config.optim), stream)
+        return cls(folder, model_config, config, device, model, build_optimizer(model, config.optim), streams)
+
+    @property
+    def stream(self) -> TokenStream:
+        """What the next update reads (after the last one: what that one read)."""
+        return self.streams[self.config.cut(min(self.step, self.config.steps - 1))]
 
     def advance(self) -> dict[str, Any]:
         """One update; returns its line of metrics. A step that fails leaves everything as it was before it."""
@@ -141,9 +146,9 @@ class _Run:
     def restore(self, saved: Checkpoint) -> None:
         """Continue `saved`. Raises ValueError naming every setting in which it differs from this run."""
         _require_same(_flat(saved.state["config"]), _flat(self._configs()), saved.path)
+        self.step = self.saved_step = saved.step
         self.stream.load_state(saved.state["data"])
         saved.restore(self.model, self.optimizer)
-        self.step = self.saved_step = saved.step
         prune(self.folder, self.step, self.config.keep)  # a kill may have come between the last save and this
 
     def _configs(self) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The longer experiments: each one command, `python -m runs.NAME`, each writing data with its provenance."""
