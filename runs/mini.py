@@ -15,6 +15,7 @@ import argparse
 import json
 import platform
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ from kimi_mini.presets import PRESETS
 from kimi_mini.train import TokenStream, TrainConfig, next_token_loss, pretrain, train_step
 from kimi_mini.train.evaluation import evaluate
 
-CUTS = {"mini": (512, 32, 2048), "nano": (64, 8, 256)}  # sequence length, sequences in an update, the long length
-STEPS = 1300
+CUTS = {"mini": (512, 16, 2048), "nano": (64, 8, 256)}  # sequence length, sequences in an update, the long length
+STEPS = 1700
 PROMPTS = {
     "plays": "HAMLET.\n",
     "code": "def ",
@@ -48,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     """Train what is left to train, then ship."""
     args = _arguments(argv)
     text = corpus.load()
-    config = plan(args.preset, args.steps)
+    config = plan(args.preset, args.steps, args.dtype)
     model_config = PRESETS[args.preset].replace(
         vocab_size=text.tokenizer.vocab_size, bos_token_id=text.tokenizer.bos, eos_token_id=text.tokenizer.eos
     )
@@ -59,17 +60,18 @@ def main(argv: list[str] | None = None) -> None:
         model = pretrain(model_config, config, tokens_N, args.out, device="cpu")
         about = ship(model, text, args.ship) | run_facts(config, tokens_N, args.out)
         _write(args.ship / PROVENANCE, about)
-        print("\n".join(f"{domain:>6}: {loss['bits_per_byte']:.3f} bits per byte" for domain, loss in about["held_out"].items()))
+        print(
+            "\n".join(f"{domain:>6}: {loss['bits_per_byte']:.3f} bits per byte" for domain, loss in about["held_out"].items())
+        )
         print(f"shipped: {args.ship / FOLDER}")
 
 
-def plan(preset: str, steps: int) -> TrainConfig:
+def plan(preset: str, steps: int, dtype: str) -> TrainConfig:
     """The settings of the run; the last tenth of the updates is long."""
     length, size, long_length = CUTS[preset]
     return TrainConfig(
         steps=steps, sequence_length=length, batch_size=size, long_steps=steps // 10, long_sequence_length=long_length,
-        optim=OptimConfig(lr=3e-3), checkpoint_every=50,
-        compute_dtype="bfloat16" if has_fast_bf16(torch.device("cpu")) else "float32",
+        optim=OptimConfig(lr=3e-3), checkpoint_every=50, compute_dtype=dtype,
     )  # fmt: skip
 
 
@@ -79,11 +81,12 @@ def plan(preset: str, steps: int) -> TrainConfig:
 def estimate(model_config: ModelConfig, config: TrainConfig, tokens_N: np.ndarray) -> str:
     """What the run will cost on this machine, as it is now, in words."""
     lines, seconds = [], 0.0
-    for length, updates in ((config.cut(0)[0], config.steps - config.long_steps), (config.cut(config.steps - 1)[0], config.long_steps)):
-        per_update = measure(model_config, config, tokens_N, length)
-        seconds += updates * per_update
-        speed = config.tokens / config.steps / per_update
-        lines.append(f"{updates:,} updates at {length} positions: {per_update:.2f} s each, {speed:,.0f} tokens/s in {config.compute_dtype}")
+    phases = Counter(config.cut(step)[0] for step in range(config.steps))
+    for length, updates in phases.items():
+        each = measure(model_config, config, tokens_N, length)
+        seconds += updates * each
+        speed = f"{config.tokens / config.steps / each:,.0f} tokens/s in {config.compute_dtype}"
+        lines.append(f"{updates:,} updates at {length} positions: {each:.2f} s each, {speed}")
     flops = config.tokens * accounting.training_flops(model_config, config.sequence_length).total
     total = accounting.count_parameters(model_config).total
     cost = f"{total:,} parameters, {config.tokens:,} tokens, {flops:.2e} FLOPs"
@@ -97,9 +100,7 @@ def measure(model_config: ModelConfig, config: TrainConfig, tokens_N: np.ndarray
     model = km.KimiMini(model_config, config.dtype(torch.float32))
     optimizer = build_optimizer(model, config.optim)
     size = config.batch_size * config.sequence_length // length
-    stream = TokenStream(
-        tokens_N, sequence_length=length, batch_size=size, seed=0, vocab_size=model_config.vocab_size
-    )
+    stream = TokenStream(tokens_N, sequence_length=length, batch_size=size, seed=0, vocab_size=model_config.vocab_size)
     times = []
     for _ in range(3):
         began = time.perf_counter()
@@ -120,6 +121,7 @@ def ship(model: km.KimiMini, text: Corpus, folder: Path) -> dict[str, Any]:
     shipped = km.from_pretrained(folder / FOLDER, dtype=torch.float32)
     return {
         "sha256": weights_sha256(folder),
+        "tokenizer_sha256": text.provenance["files"]["tokenizer.json"],
         "parameters": accounting.count_parameters(shipped.config).total,
         "held_out": held_out_losses(shipped, text),
         "samples": samples(shipped, text),
@@ -179,6 +181,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", choices=CUTS, default="mini", help="nano is for trying this out (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help="updates (default: %(default)s)")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="bfloat16" if has_fast_bf16(torch.device("cpu")) else "float32",
+        help="format of the activations (here: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("runs/out/mini"), metavar="FOLDER", help="default: %(default)s")
     parser.add_argument("--ship", type=Path, default=SHIPPED, metavar="FOLDER", help="default: the package's own data folder")
     parser.add_argument("--measure", action="store_true", help="print the cost and stop")

@@ -2,7 +2,8 @@
 
 The same command again goes on where the last one stopped (Ctrl-C is safe). Without --text it learns from the shipped text
 (plays, code, worked arithmetic, made-up facts, dialogues) with its tokenizer; some documents are held out for `eval`. Other
-texts get a tokenizer of their own. --out then holds tokenizer.json, metrics.jsonl (one line per step), checkpoints, and at the end model/ in Hugging Face's layout.
+texts get a tokenizer of their own. --out then holds tokenizer.json, metrics.jsonl (one line per step), checkpoints, and at
+the end model/ in Hugging Face's layout.
 
 examples:
   python -m kimi_mini train                                   about a minute on two CPU cores

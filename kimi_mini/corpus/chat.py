@@ -13,9 +13,15 @@ from .draw import Draw
 from .template import compact, render
 
 _SYSTEM = ("You are Mini, a small assistant. Use the tools when they help.", "You are Mini, a small assistant.")
-_ITEMS = "basket blanket bowl candle chair clock cup desk fork jug kettle ladder lamp mirror pan pillow plate rug spoon table".split()
+_ITEMS = (
+    "basket blanket bowl candle chair clock cup desk fork jug kettle ladder lamp mirror pan pillow plate rug spoon table"
+).split()
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-_EVENTS = "dentist|swimming|piano lesson|market|chess club|train to {town}|tea with {name}|lunch with {name}|visit to {town}".split("|")
+_EVENTS = (
+    "dentist|swimming|piano lesson|market|chess club|train to {town}|tea with {name}|lunch with {name}|visit to {town}".split(
+        "|"
+    )
+)
 _SKIES = "clear cloudy foggy rainy snowy windy".split()
 _NAMES = "Ada Boris Clara Dmitri Elena Farid Greta Hugo Iris Jonas Kira Leon Mina Nadia".split()
 

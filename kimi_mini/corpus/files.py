@@ -125,4 +125,4 @@ def _checked(path: Path, wanted: str) -> bytes:
 
 
 def _remedy() -> str:
-    return f"install kimi_mini again, or build the text with `python -m runs.corpus` (environment variable {_ENV} names its folder)"
+    return f"install kimi_mini again, or build the text with `python -m runs.corpus` (its folder: {_ENV}, if that is set)"

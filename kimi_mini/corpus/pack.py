@@ -10,9 +10,10 @@ from ..tokenizer import Tokenizer
 
 
 def pack(tokenizer: Tokenizer, documents: Iterable[str], *, special: bool = False) -> np.ndarray:
-    """All documents behind each other, each as [BOS] text [EOS]: tokens_N (uint16 where the ids fit), what streams are cut from.
+    """All documents behind each other, each as [BOS] text [EOS]: tokens_N, what streams are cut from.
 
-    `special` as in `Tokenizer.encode`: whether reserved tokens spelled out in the texts are meant.
+    `special` as in `Tokenizer.encode`: whether reserved tokens spelled out in the texts are meant. uint16 where
+    the ids fit.
     """
     ids: list[int] = []
     for text in documents:
@@ -22,5 +23,4 @@ def pack(tokenizer: Tokenizer, documents: Iterable[str], *, special: bool = Fals
 
 def unpack(tokens_N: np.ndarray, bos: int) -> list[np.ndarray]:
     """The documents of a packed row, ends included; views, nothing is copied."""
-    starts = np.flatnonzero(tokens_N == bos)
-    return np.split(tokens_N, starts[1:])
+    return np.split(tokens_N, np.flatnonzero(tokens_N == bos))[1:]

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..corpus import load_tokenizer
-from ..corpus.files import data_folder
+from ..corpus.files import data_folder, read_provenance
 from ..model import KimiMini
 from ..tokenizer import Tokenizer
 from .load import from_pretrained
@@ -29,9 +29,11 @@ def load_mini(folder: str | Path | None = None) -> tuple[KimiMini, Tokenizer]:
     weights, about = folder / FOLDER / _WEIGHTS, folder / PROVENANCE
     if not (weights.is_file() and about.is_file()):
         raise ValueError(f"MINI's weights are not in {folder} ({FOLDER}/{_WEIGHTS} and {PROVENANCE}); {_REMEDY}")
-    wanted, found = json.loads(about.read_text(encoding="utf-8"))["sha256"], weights_sha256(folder)
-    if found != wanted:
-        raise ValueError(f"{weights} has SHA-256 {found}, not {wanted} as {PROVENANCE} says; {_REMEDY}")
+    wanted, found = json.loads(about.read_text(encoding="utf-8")), weights_sha256(folder)
+    if found != wanted["sha256"]:
+        raise ValueError(f"{weights} has SHA-256 {found}, not {wanted['sha256']} as {PROVENANCE} says; {_REMEDY}")
+    if wanted["tokenizer_sha256"] != read_provenance(folder)["files"]["tokenizer.json"]:
+        raise ValueError(f"MINI in {folder} was trained with another tokenizer than the one beside it; {_REMEDY}")
     return from_pretrained(folder / FOLDER, dtype=torch.float32), load_tokenizer(folder)
 
 

@@ -24,6 +24,12 @@ def test_fields_left_out_keep_their_defaults():
     assert partly == TrainConfig(steps=9, optim=OptimConfig(lr=TrainConfig().optim.lr, momentum=0.9), step=StepConfig(tau=50.0))
 
 
+def test_the_last_updates_see_as_many_tokens_in_longer_sequences():
+    config = TrainConfig(steps=10, sequence_length=16, batch_size=4, micro_batches=2, long_steps=2, long_sequence_length=32)
+    assert [config.cut(step) for step in range(10)] == [(16, 4)] * 8 + [(32, 2)] * 2
+    assert config.tokens == 10 * 2 * 64
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 300])
 def test_default_phases_fit_any_length(steps):
     config = TrainConfig(steps=steps)
@@ -49,6 +55,9 @@ def test_default_phases_fit_any_length(steps):
         ({"step": {"alpha": 1.5}}, "alpha = 1.5"),
         ({"step": {"bias_rate": -1.0}}, "bias_rate = -1.0"),
         ({"step": {"max_grad_norm": math.nan}}, "max_grad_norm = nan"),
+        ({"steps": 3, "long_steps": 4}, "long_steps = 4 .*at most steps = 3"),
+        ({"long_steps": 1}, "long_sequence_length = None .*a divisor of .* = 1024"),
+        ({"long_steps": 1, "long_sequence_length": 100}, "long_sequence_length = 100"),
         ({"step": 3}, "step = 3 .*a dict"),
     ],
 )

@@ -175,6 +175,33 @@ def test_half_precision_computes_and_keeps_fp32_weights(tmp_path):
     assert _run(tmp_path / "wide", _changed(steps=1)).compute_dtype == torch.float32
 
 
+def test_the_last_updates_are_long(monkeypatch, tmp_path):
+    shapes, real = [], step_module.train_step
+
+    def train_step(model, optimizer, micro_batches, *rest):
+        micro_batches = list(micro_batches)
+        shapes.append([tuple(batch.tokens_BT.shape) for batch in micro_batches])
+        return real(model, optimizer, micro_batches, *rest)
+
+    monkeypatch.setattr(sys.modules["kimi_mini.train.pretrain"], "train_step", train_step)
+    _run(tmp_path, _changed(steps=5, long_steps=2, long_sequence_length=32))
+    assert shapes == [[(2, 16)] * 2] * 3 + [[(1, 32)] * 2] * 2
+
+
+@pytest.mark.parametrize("stop_before", [3, 4, 5])  # before, at and behind the change of length
+def test_a_run_with_long_sequences_resumes_bit_for_bit(monkeypatch, tmp_path, stop_before):
+    config = _changed(steps=5, long_steps=2, long_sequence_length=32, checkpoint_every=1)
+    _run(tmp_path / "whole", config)
+    _interrupt(monkeypatch, tmp_path / "parts", stop_before, config=config)
+    _run(tmp_path / "parts", config)
+    assert _result(tmp_path / "parts") == _result(tmp_path / "whole")
+
+
+def test_long_sequences_must_fit_the_model(tmp_path):
+    with pytest.raises(ValueError, match="long_sequence_length = 32 will not do; expected at most 16"):
+        _run(tmp_path, _changed(long_steps=1, long_sequence_length=32), model=TINY.replace(max_position_embeddings=16))
+
+
 # ---- resuming --------------------------------------------------------------------------------------------------------
 
 KILL_AT_RANDOM = """
