@@ -82,7 +82,8 @@ def _prefill(model: KimiMini, prompts: list[list[int]], max_new_tokens: int) -> 
     longest = max(lengths)
     tokens_BT = torch.tensor([prompt + [0] * (longest - len(prompt)) for prompt in prompts], device=device)
     length_B = torch.tensor(lengths, device=device)
-    mask_BT = torch.arange(longest, device=device) < length_B[:, None]
+    padded = min(lengths) < longest  # without padding the prompts may take attention's shorter road
+    mask_BT = torch.arange(longest, device=device) < length_B[:, None] if padded else None
     cache = LatentCache(model.config, len(prompts), longest + max_new_tokens - 1, dtype, device)
     hidden_BTD, _ = model.trunk(tokens_BT, mask_BT, cache=cache)
     return hidden_BTD[torch.arange(len(prompts), device=device), length_B - 1], cache

@@ -1,7 +1,7 @@
 """Attention, fast, in stock torch, with the exact largest logit per head.
 
-Up to 1024 tokens the logits are written down, block by block of query rows, and only as far as the causal mask lets them be
-seen: that halves the work, each block stays in the processor's cache, and the maximum is free because the logits exist.
+Up to 1024 tokens the logits are written down, by blocks of query rows of one sequence and only as far as the causal mask lets
+them be seen: that halves the work, a block stays in the processor's cache, and the maximum is free because the logits exist.
 Longer sequences, and half precision: a flash kernel (V padded to the query width: unequal widths silently take torch's slow
 path), then a second look for the maximum. On CPUs the kernel also returns the log-sum-exp of each row, and
 max <= log-sum-exp: rows that cannot hold the maximum are skipped. That saves work and never changes the number.
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..device import at_least_fp32
+from .attention_ref import causal_mask
 
 _SHORT = 1024  # tokens; the blocked form is the faster one up to here on a CPU, and its backward keeps B H T^2 / 2 numbers
 _BLOCK = 128  # query rows per block of logits
@@ -31,17 +32,25 @@ def attention(
 
 
 def _blocked(q: Tensor, k: Tensor, v: Tensor, scale: float, document_BT: Tensor | None) -> tuple[Tensor, Tensor]:
-    B, H, T, _ = q.shape
+    at_once = 1 if q.device.type == "cpu" else len(q)  # sequences: a CPU's cache holds the logits of one, a GPU wants them all
+    parts = [x.split(at_once) for x in (q, k, v)]
+    mask_BTS = _additive_mask(q.shape[2], document_BT, q)
+    masks = [mask_BTS] * len(parts[0]) if document_BT is None else mask_BTS.split(at_once)
+    outs, row_max = zip(*(_by_rows(*part, scale) for part in zip(*parts, masks, strict=True)), strict=True)
+    return torch.cat(outs), _over_real_rows(torch.cat(row_max), document_BT)
+
+
+def _by_rows(q: Tensor, k: Tensor, v: Tensor, mask_BTS: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """out_BHTM and the largest logit of each row; the mask has B = 1 where all sequences share it."""
+    heads = q.shape[1]
+    bias = mask_BTS if len(mask_BTS) == 1 else mask_BTS.repeat_interleave(heads, 0)
     q, k, v = (x.flatten(0, 1) for x in (q, k, v))  # n = B * H, T, .
     outs, row_max = [], []
-    for rows in _blocks(T, _BLOCK):
-        bias = _additive_mask(rows, document_BT, q)  # [1 or B, rows, keys so far]
-        if document_BT is not None:
-            bias = bias.repeat_interleave(H, 0)
-        logits = torch.baddbmm(bias, q[:, rows], k[:, : rows.stop].mT, alpha=scale)
+    for rows in _blocks(q.shape[1], _BLOCK):
+        logits = torch.baddbmm(bias[:, rows, : rows.stop], q[:, rows], k[:, : rows.stop].mT, alpha=scale)
         row_max.append(logits.detach().amax(-1))
         outs.append(torch.bmm(logits.softmax(-1), v[:, : rows.stop]))
-    return torch.cat(outs, 1).view(B, H, T, -1), _over_real_rows(torch.cat(row_max, 1).view(B, H, T), document_BT)
+    return torch.cat(outs, 1).unflatten(0, (-1, heads)), torch.cat(row_max, 1).unflatten(0, (-1, heads))
 
 
 def _blocks(n_tokens: int, size: int) -> list[slice]:
@@ -53,7 +62,7 @@ def _flash(q: Tensor, k: Tensor, v: Tensor, scale: float, document_BT: Tensor | 
     v = F.pad(v, (0, q.shape[-1] - width)) if width < q.shape[-1] else v
     if width > q.shape[-1]:
         q, k = (F.pad(x, (0, width - x.shape[-1])) for x in (q, k))
-    mask = None if document_BT is None else _additive_mask(slice(0, q.shape[2]), document_BT, q)[:, None]
+    mask = None if document_BT is None else _additive_mask(q.shape[2], document_BT, q)[:, None]
     causal = mask is None
     if q.device.type == "cpu":
         out, lse_BHT = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
@@ -116,12 +125,9 @@ def _over_real_rows(row_max_BHT: Tensor, document_BT: Tensor | None) -> Tensor:
     return row_max_BHT.amax((0, 2))
 
 
-def _additive_mask(rows: slice, document_BT: Tensor | None, like: Tensor) -> Tensor:
-    """bias_BRS: 0 where a query of `rows` may look, -inf elsewhere; keys end with the block (B is 1 without documents)."""
-    seen_BRS = torch.ones(1, rows.stop - rows.start, rows.stop, dtype=torch.bool, device=like.device).tril(rows.start)
-    if document_BT is not None:
-        seen_BRS = seen_BRS & (document_BT[:, rows, None] == document_BT[:, None, : rows.stop])
-    return torch.zeros(seen_BRS.shape, dtype=like.dtype, device=like.device).masked_fill_(~seen_BRS, float("-inf"))
+def _additive_mask(n_tokens: int, document_BT: Tensor | None, like: Tensor) -> Tensor:
+    seen_BTS = causal_mask(n_tokens, document_BT, like.device)
+    return torch.zeros(seen_BTS.shape, dtype=like.dtype, device=like.device).masked_fill_(~seen_BTS, float("-inf"))
 
 
 def latent_attention(

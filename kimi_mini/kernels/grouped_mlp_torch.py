@@ -14,7 +14,10 @@ def grouped_mlp(x_TD: Tensor, expert_TK: Tensor, weight_TK: Tensor, gate_up_E2FD
     order = expert_TK.reshape(-1).argsort(stable=True)
     token = order // expert_TK.shape[1]
     ends_E = torch.bincount(expert_TK.reshape(-1), minlength=n_experts).cumsum(0).to(torch.int32)
-    matmul = _grouped_mm if _has_grouped_mm(x_TD, down_EDF.shape[2]) else _split_mm
+    if x_TD.device.type == "cpu" and 0 < order.numel() < n_experts and not torch.is_grad_enabled():
+        matmul = _hit_mm  # decoding: most experts have no token
+    else:
+        matmul = _grouped_mm if _has_grouped_mm(x_TD, down_EDF.shape[2]) else _split_mm
 
     gate, up = matmul(x_TD.index_select(0, token), gate_up_E2FD.flatten(1, 2), ends_E).chunk(2, dim=-1)
     weight = weight_TK.reshape(-1).index_select(0, order).to(x_TD.dtype)
@@ -37,3 +40,13 @@ def _grouped_mm(x: Tensor, w_EOI: Tensor, ends_E: Tensor) -> Tensor:
 def _split_mm(x: Tensor, w_EOI: Tensor, ends_E: Tensor) -> Tensor:
     sizes = torch.diff(ends_E, prepend=ends_E.new_zeros(1)).tolist()
     return torch.cat([F.linear(part, w_OI) for part, w_OI in zip(x.split(sizes), w_EOI.unbind(0), strict=True)])
+
+
+def _hit_mm(x: Tensor, w_EOI: Tensor, ends_E: Tensor) -> Tensor:
+    # Only the experts that have a token. Not for training: the backward of w[e] is a full-size gradient per expert.
+    parts, start = [], 0
+    for expert, end in enumerate(ends_E.tolist()):
+        if end > start:
+            parts.append(F.linear(x[start:end], w_EOI[expert]))
+            start = end
+    return torch.cat(parts)
