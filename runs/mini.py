@@ -1,8 +1,9 @@
 """Train MINI on THE text and ship it: one command, and the same command again after it was stopped.
 
 MuonClip (Muon and AdamW, lr 3e-3, warm up, stay, decay), 512 positions for nine tenths of the updates and 2048 for the last,
-in fp32: bf16 gained nothing on the two AVX512-BF16 cores it was measured on (--dtype). What it will cost here is measured and printed before it starts. At the end the weights are
-rounded to fp16, saved in Hugging Face's layout, loaded again, and measured: every figure is of the file that ships.
+in fp32 (--dtype: bf16 gained nothing on the two AVX512-BF16 cores it was measured on). What it will cost here is measured
+and printed before it starts. At the end the weights are rounded to fp16, saved in Hugging Face's layout, loaded again, and
+measured: every figure is of the file that ships.
 
 examples:
   python -m runs.mini --measure              tokens per second here, and what the run would cost
