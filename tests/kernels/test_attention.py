@@ -8,8 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kimi_mini import kernels
+from kimi_mini.kernels import attention_torch
 
 FULL = [torch.float32, torch.float64]
+
+
+@pytest.fixture(autouse=True, scope="module", params=["blocks", "flash"])
+def road(request):
+    """Both fast forms at every length here; outside tests the number of tokens decides."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "flash":
+            patch.setattr(attention_torch, "_SHORT", 0)
+        yield
+
+
 HALF = [(torch.bfloat16, 2**-8), (torch.float16, 2**-11)]
 
 

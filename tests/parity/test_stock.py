@@ -5,6 +5,7 @@ import torch
 from transformers import DynamicCache
 
 import kimi_mini as km
+from kimi_mini.kernels import attention_torch
 from kimi_mini.model import LatentCache
 
 from .helpers import random_tokens
@@ -28,7 +29,9 @@ def test_presets(make_pair, preset):
 
 
 @torch.no_grad()
-def test_prompts_long_enough_for_the_flash_path(make_pair):
+@pytest.mark.parametrize("written_down_up_to", [1024, 0], ids=["blocks", "flash"])
+def test_long_prompts_on_both_roads_of_attention(make_pair, monkeypatch, written_down_up_to):
+    monkeypatch.setattr(attention_torch, "_SHORT", written_down_up_to)
     pair = make_pair("yarn")
     tokens = random_tokens(pair.ours.config, batch=1, length=300)
     torch.testing.assert_close(pair.ours(tokens).logits_BTV, pair.theirs(tokens).logits, atol=1e-5, rtol=0)
