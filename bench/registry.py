@@ -18,7 +18,7 @@ Goal = float | dict[int, float]  # the same for every number of threads, or one 
 @dataclass(frozen=True)
 class Row:
     """One line of the benchmark. `toy` replaces `shape` in the tests; `tolerance` is the largest error ours may have
-    (None: twice that of the most accurate peer); `floor` is the share of the GEMM peak aimed at."""
+    (None: 1.5 times that of the most accurate peer); `floor` is the share of the GEMM peak aimed at."""
 
     id: str
     what: str
