@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .checks import is_int, require
+from .checks import is_int, is_number, require
 
 
 @dataclass(frozen=True)
@@ -24,18 +24,18 @@ class YarnScaling:
     mscale_all_dim: float = 0.0
 
     def __post_init__(self) -> None:
-        require(_is_number(self.factor) and self.factor >= 1, "rope_scaling.factor", self.factor, "a number >= 1")
+        require(_is_finite(self.factor) and self.factor >= 1, "rope_scaling.factor", self.factor, "a number >= 1")
         length = self.original_max_position_embeddings
         require(is_int(length, 1), "rope_scaling.original_max_position_embeddings", length, "a positive integer")
         for name in ("beta_fast", "beta_slow"):
             value = getattr(self, name)
-            require(_is_number(value) and value > 0, f"rope_scaling.{name}", value, "a number > 0")
+            require(_is_finite(value) and value > 0, f"rope_scaling.{name}", value, "a number > 0")
         require(
             self.beta_fast >= self.beta_slow, "rope_scaling.beta_fast", self.beta_fast, f"at least beta_slow = {self.beta_slow}"
         )
         for name in ("mscale", "mscale_all_dim"):
             value = getattr(self, name)
-            require(_is_number(value) and value >= 0, f"rope_scaling.{name}", value, "a number >= 0")
+            require(_is_finite(value) and value >= 0, f"rope_scaling.{name}", value, "a number >= 0")
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,8 @@ def yarn_mscale(factor: float, mscale: float) -> float:
 # ---- validation ------------------------------------------------------------------------------------------------------
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _is_finite(value: object) -> bool:
+    return is_number(value) and math.isfinite(value)
 
 
 _POSITIVE_INTS = (
@@ -182,9 +182,9 @@ def _validate(c: ModelConfig) -> None:
     for name in ("first_k_dense_replace", "num_nextn_predict_layers"):
         check(name, is_int(getattr(c, name), 0), "an integer >= 0")
     for name in ("routed_scaling_factor", "rms_norm_eps", "rope_theta", "initializer_range"):
-        check(name, _is_number(getattr(c, name)) and getattr(c, name) > 0, "a number > 0")
+        check(name, _is_finite(getattr(c, name)) and getattr(c, name) > 0, "a number > 0")
     check("rope_theta", c.rope_theta > 1, "a number > 1: the base of the slowing frequencies")
-    check("aux_loss_alpha", _is_number(c.aux_loss_alpha) and c.aux_loss_alpha >= 0, "a number >= 0")
+    check("aux_loss_alpha", _is_finite(c.aux_loss_alpha) and c.aux_loss_alpha >= 0, "a number >= 0")
     check("q_lora_rank", c.q_lora_rank is None or is_int(c.q_lora_rank, 1), "None or a positive integer")
     check("rope_scaling", c.rope_scaling is None or isinstance(c.rope_scaling, YarnScaling), "None or YarnScaling(...)")
     for name in ("bos_token_id", "eos_token_id"):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 import torch
 
 from ..corpus import load_tokenizer
-from ..corpus.files import data_folder, read_provenance
+from ..corpus.files import data_folder, read_provenance, sha256
 from ..model import KimiMini
 from ..tokenizer import Tokenizer
 from .load import from_pretrained
@@ -39,4 +38,4 @@ def load_mini(folder: str | Path | None = None) -> tuple[KimiMini, Tokenizer]:
 
 def weights_sha256(folder: Path) -> str:
     """The SHA-256 of MINI's weight file in a data folder."""
-    return hashlib.sha256((folder / FOLDER / _WEIGHTS).read_bytes()).hexdigest()
+    return sha256((folder / FOLDER / _WEIGHTS).read_bytes())
