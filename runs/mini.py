@@ -7,7 +7,7 @@ measured: every figure is of the file that ships.
 
 examples:
   python -m runs.mini --measure              tokens per second here, and what the run would cost
-  python -m runs.mini                        about 50 minutes on two cores; runs/out/mini keeps the run
+  python -m runs.mini                        about an hour on two cores; runs/out/mini keeps the run
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def estimate(model_config: ModelConfig, config: TrainConfig, tokens_N: np.ndarra
     flops = config.tokens * accounting.training_flops(model_config, config.sequence_length).total
     total = accounting.count_parameters(model_config).total
     cost = f"{total:,} parameters, {config.tokens:,} tokens, {flops:.2e} FLOPs"
-    clip = f"tau = {config.step.tau:g}: largest logits of about 20 are expected, so the clip is on watch and never fires"
+    clip = f"tau = {config.step.tau:g}: the clip is on watch; logits of a model this small are not expected to reach it"
     return "\n".join([cost, *lines, clip, f"about {seconds / 60:.0f} minutes on this machine as it is now"])
 
 
