@@ -33,6 +33,7 @@ from kimi_mini.optim import OptimConfig, build_optimizer
 from kimi_mini.presets import PRESETS
 from kimi_mini.train import TokenStream, TrainConfig, next_token_loss, pretrain, train_step
 from kimi_mini.train.evaluation import evaluate
+from runs.output import write_json
 
 CUTS = {"mini": (512, 16, 2048), "nano": (64, 8, 256)}  # sequence length, sequences in an update, the long length
 STEPS = 1700
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     if not args.measure:
         model = pretrain(model_config, config, tokens_N, args.out, device="cpu")
         about = ship(model, text, args.ship) | run_facts(config, tokens_N, args.out)
-        _write(args.ship / PROVENANCE, about)
+        write_json(args.ship / PROVENANCE, about, indent=1)
         print(
             "\n".join(f"{domain:>6}: {loss['bits_per_byte']:.3f} bits per byte" for domain, loss in about["held_out"].items())
         )
@@ -169,12 +170,6 @@ def _cpu() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

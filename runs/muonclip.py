@@ -1,0 +1,170 @@
+"""The runaway heads: a small MLA model trained at every tau x learning rate x optimizer x seed, each head's largest logit kept.
+
+The learning rate is high on purpose and does not decay, so that in minutes something happens that took Moonshot's runs
+thousands of updates. One file a point in book/data/muonclip; a second call skips the points that are there.
+
+examples:
+  python -m runs.muonclip --list             the points, and which of them are done
+  python -m runs.muonclip                    what is missing, one after the other (about 30 s each on one core)
+  python -m runs.muonclip --shard 0/2        every second point, for two processes side by side
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import itertools
+import math
+import platform
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+import kimi_mini as km
+from kimi_mini import corpus
+from kimi_mini.config import ModelConfig
+from kimi_mini.corpus.files import Corpus
+from kimi_mini.optim import Muon, OptimConfig, build_optimizer
+from kimi_mini.train import StepConfig, TokenStream, next_token_loss, train_step
+from runs.output import write_json
+
+FOLDER = Path("book/data/muonclip")
+STEPS, EVERY, WARMUP = 300, 2, 20
+LENGTH, SIZE = 128, 8  # tokens of a sequence, sequences of an update
+LEARNING_RATES, TAUS, SEEDS = (0.01, 0.03, 0.1), (math.inf, 100.0, 30.0), (0, 1, 2)
+TEXT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run: `tau` = inf never clips; AdamW takes every weight, Muon the matrices as in the rest of the package."""
+
+    optimizer: str
+    lr: float
+    tau: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.optimizer}-lr{self.lr:g}-tau{self.tau:g}-seed{self.seed}"
+
+
+def points() -> list[Point]:
+    """All points, those of the first seed first: a run that is cut off leaves whole pictures."""
+    order = itertools.product(SEEDS, ("muon", "adamw"), LEARNING_RATES, TAUS)
+    return [Point(optimizer, lr, tau, seed) for seed, optimizer, lr, tau in order]
+
+
+def model_config(text: Corpus) -> ModelConfig:
+    """NANO with eight heads a layer and the book's tokenizer."""
+    return km.NANO.replace(vocab_size=text.tokenizer.vocab_size, num_attention_heads=8)
+
+
+def record(point: Point, text: Corpus, steps: int = STEPS) -> dict[str, Any]:
+    """Train one point; returns its series, every second update, and what fixes it.
+
+    The run ends early where loss or gradient is no longer finite; `broke_at` then is that update (1-based), else None.
+    """
+    torch.manual_seed(point.seed)
+    config, began = model_config(text), time.perf_counter()
+    model = km.KimiMini(config, torch.float32)
+    optimizer = _optimizer(model, point)
+    tokens_N = corpus.mix(text, STEPS * LENGTH * SIZE + 1, seed=TEXT_SEED)
+    batches = TokenStream(tokens_N, sequence_length=LENGTH, batch_size=SIZE, seed=point.seed, vocab_size=config.vocab_size)
+    loss, maxima, log_gamma, broke_at = [], [], [], None
+    scaled_LH = torch.zeros(config.num_hidden_layers, config.num_attention_heads)
+    for step in tqdm(range(steps), desc=point.name, leave=False):
+        for group in optimizer.param_groups:
+            group["lr"] = point.lr * min(1.0, (step + 1) / WARMUP)
+        try:
+            report = train_step(model, optimizer, [next(batches)], next_token_loss, StepConfig(tau=point.tau))
+        except (FloatingPointError, ValueError) as broken:  # ValueError: qk_clip_ refuses a maximum that is infinite
+            broke_at = step + 1
+            tqdm.write(f"{point.name}, update {broke_at}: {broken}")
+            break
+        scaled_LH += report.gamma_LH.log()
+        if (step + 1) % EVERY == 0:
+            loss.append(report.loss)
+            maxima.append(report.stats.max_logits_LH.numpy().copy())
+            log_gamma.append(scaled_LH.numpy().copy())
+    return {
+        "made_by": "python -m runs.muonclip",
+        "point": {"optimizer": point.optimizer, "lr": point.lr, "tau": _tau(point.tau), "seed": point.seed},
+        "steps": steps, "every": EVERY, "warmup": WARMUP, "tokens_per_update": LENGTH * SIZE, "broke_at": broke_at,
+        "shape": [len(loss), config.num_hidden_layers, config.num_attention_heads],
+        "loss": _packed(loss), "max_logits_asinh": _packed(np.arcsinh(maxima)), "log_gamma": _packed(log_gamma),
+        "step_config": {**asdict(StepConfig(tau=point.tau)), "tau": _tau(point.tau)},
+        "model": config.to_hf(), "text": text.provenance["files"]["tokenizer.json"],
+        "versions": {"kimi_mini": km.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
+        "seconds": round(time.perf_counter() - began, 1),
+    }  # fmt: skip
+
+
+def max_logits(row: dict[str, Any]) -> np.ndarray:
+    """[recorded updates, layers, heads] of a row, to about half a percent."""
+    return np.sinh(unpack(row["max_logits_asinh"], row["shape"]))
+
+
+def unpack(series: str, shape: list[int]) -> np.ndarray:
+    """A recorded series as float32, in `shape`."""
+    return np.frombuffer(base64.b64decode(series), "<f2").astype(np.float32).reshape(shape)
+
+
+def _packed(series: Any) -> str:
+    """float16 in base64; the logits, which may outgrow float16, go through asinh first (a logarithm that takes any sign)."""
+    return base64.b64encode(np.asarray(series, dtype="<f2").tobytes()).decode()
+
+
+def _tau(tau: float) -> float | str:
+    return "inf" if tau == math.inf else tau
+
+
+def _optimizer(model: km.KimiMini, point: Point) -> torch.optim.Optimizer:
+    settings = OptimConfig(lr=point.lr)
+    if point.optimizer == "muon":
+        return build_optimizer(model, settings)
+    everything = {"params": list(model.parameters()), "algorithm": "adamw"}
+    return Muon([everything], lr=point.lr, weight_decay=settings.weight_decay)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Record what is not there yet."""
+    args = _arguments(argv)
+    mine = points()[args.shard[0] :: args.shard[1]]
+    missing = [point for point in mine if not _file(args.out, point).exists()]
+    if args.list:
+        print("\n".join(f"{'missing' if point in missing else 'done':8}{point.name}" for point in mine))
+        return
+    text = corpus.load()
+    for point in tqdm(missing, desc="points"):
+        write_json(_file(args.out, point), record(point, text, args.steps))
+
+
+def _file(folder: Path, point: Point) -> Path:
+    return folder / f"{point.name}.json"
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, count = map(int, text.split("/"))
+    if not 0 <= index < count:
+        raise argparse.ArgumentTypeError(f"{text}; expected I/N with 0 <= I < N, such as 0/2")
+    return index, count
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--list", action="store_true", help="print the points and stop")
+    parser.add_argument("--shard", type=_shard, default=(0, 1), metavar="I/N", help="only every N-th point, from the I-th")
+    parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help="updates a run (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER", help="default: %(default)s")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    main()
