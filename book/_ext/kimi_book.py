@@ -12,6 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import hover_terms
 import source_pages
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -32,6 +33,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("builder-inited", _copy_assets)
     app.connect("html-page-context", _add_scripts)
     source_pages.setup(app)
+    hover_terms.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 

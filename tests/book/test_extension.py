@@ -1,8 +1,9 @@
-"""The book's Sphinx extension on small books of its own: source links, plotly figures, stale caches."""
+"""The book's Sphinx extension on small books of its own: source links, terms, plotly figures, stale caches."""
 
 import json
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from kimi_mini import dev
 
 sys.path.insert(0, str(dev.ROOT / "book" / "_ext"))
+import hover_terms
 import source_pages
 
 FIGURE = {
@@ -73,6 +75,30 @@ def test_a_link_to_a_missing_object_fails_the_build(tmp_path):
     )
     _, line = source_pages.locate("kimi_mini.dev.build_book")
     assert f'href="_modules/kimi_mini/dev.html#L{line}"' in (tmp_path / "_build/html/intro.html").read_text()
+
+
+def test_the_glossary_is_read_term_by_term():
+    page = "# Words\n\n```{glossary}\n:sorted:\n\none\n  The first\n  of all.\ntwo words\n  Both.\n```\n\nnot\n  one\n"
+    assert hover_terms.definitions(page) == {"one": "The first of all.", "two words": "Both."}
+    assert hover_terms.definitions("# No words\n") == {}
+
+
+def test_definitions_are_written_in_the_glossary_alone():
+    found = hover_terms.definitions(hover_terms.GLOSSARY.read_text())
+    assert len(found) >= 5 and all(text.endswith(".") and not set(text) & set("`*{}[]$") for text in found.values())
+    pages = [path for suffix in ("*.md", "*.ipynb") for path in (dev.ROOT / "book").rglob(suffix)]
+    assert [path.name for path in pages if "<abbr" in path.read_text()] == []
+
+
+@pytest.mark.slow
+def test_a_term_shows_its_definition_and_an_unknown_one_fails_the_build(tmp_path):
+    run = _build(tmp_path, {"intro.md": "# Title\n\nA {km-term}`cache`, {km-term}`caches <cache>`, a {km-term}`cash`.\n"})
+    assert run.returncode != 0
+    assert "cash is not in glossary.md" in run.stdout + run.stderr
+    definition = escape(hover_terms.definitions(hover_terms.GLOSSARY.read_text())["cache"])
+    page = (tmp_path / "_build" / "html" / "intro.html").read_text()
+    for word in ("cache", "caches"):
+        assert f'<abbr class="km-term" tabindex="0" title="{definition}">{word}</abbr>' in page
 
 
 @pytest.mark.slow
