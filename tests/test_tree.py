@@ -22,7 +22,8 @@ RANKS = [
     {"optim", "hub", "accounting", "generation"},
     {"train"},
     {"rl", "synth", "serve", "parallel"},
-    {"viz", "claims", "cli"},
+    {"claims"},
+    {"viz", "cli"},
 ]
 RANK_OF = {name: rank for rank, names in enumerate(RANKS) for name in names}
 FRONT = {"__init__", "__main__", "dev"}  # the package's own face, and the road, which imports nothing of it
