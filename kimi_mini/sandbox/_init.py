@@ -1,7 +1,7 @@
 """The inside of the sandbox: first process of its own namespaces, run as a script, never imported.
 
-Usage: python -I -S _init.py SPEC_FD REPORT_FD. It builds a root folder of its own in memory, starts the code there without any
-privilege, watches it, and writes one JSON report. Its end is the end of every process of the namespace.
+Usage: python -I -S _init.py SPEC_FD REPORT_FD CALLER_PID. It builds a root folder of its own in memory, starts the code there
+without privilege, watches it, and writes a line of JSON about its end. When it ends, so does every process of the namespace.
 """
 
 import base64
@@ -27,6 +27,10 @@ def _call(what: str, result: int) -> None:
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def _report(fd: int, report: dict) -> None:
+    os.write(fd, json.dumps(report).encode() + b"\n")
 
 
 def _prctl(option: int, value: int) -> None:
@@ -86,6 +90,7 @@ def _build_root(spec: dict) -> None:
 def _start_code(spec: dict) -> None:
     """In the forked child: give up everything, then become the interpreter."""
     os.setsid()
+    _prctl(PR_SET_DUMPABLE, 1)  # else its own files in /proc are closed to it
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")  # when the whole machine runs out of memory, this goes first
     for name, (soft, hard) in spec["rlimits"].items():
@@ -141,7 +146,7 @@ def _watch(main: int, spec: dict) -> dict:
                 break
 
 
-def _first_process(spec: dict) -> dict:
+def _first_process(spec: dict, report_fd: int) -> dict:
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _prctl(PR_SET_DUMPABLE, 0)  # the code may share this uid; it must not trace its keeper
     try:
@@ -154,7 +159,7 @@ def _first_process(spec: dict) -> dict:
         try:
             _start_code(spec)
         except BaseException as error:  # whatever it was, this process must not go on as a second keeper
-            os.write(2, f"the sandbox could not start the code: {error}\n".encode())
+            _report(report_fd, {"end": "unavailable", "why": str(error)})
         os._exit(126)
     return _watch(main, spec)
 
@@ -175,11 +180,11 @@ def main() -> None:
                 with open(f"/proc/self/{name}", "w") as file:
                     file.write(text)
     except OSError as error:
-        os.write(report_fd, json.dumps({"end": "unavailable", "why": str(error)}).encode())
+        _report(report_fd, {"end": "unavailable", "why": str(error)})
         return
     first = os.fork()
     if first == 0:
-        os.write(report_fd, json.dumps(_first_process(spec)).encode())
+        _report(report_fd, _first_process(spec, report_fd))
         os._exit(0)
     os.waitpid(first, 0)
 

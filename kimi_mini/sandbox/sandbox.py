@@ -104,9 +104,19 @@ def _package_path(name: object) -> Path:
     return path.parent if path.parent.name in SITE else path
 
 
+def _unprivileged_uid() -> int:
+    """For root: a uid for this run alone, since RLIMIT_NPROC does not bind root and counts by uid."""
+    extents = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    start, count = max(((int(inside), int(length)) for inside, _, length in extents), key=lambda extent: extent[1])
+    half = min(count, 1 << 31) // 2  # the upper half: real users are numbered from below
+    if half < 1000:
+        raise SandboxUnavailable("root has no other uid in this user namespace; expected a container that maps a range of them")
+    return start + half + secrets.randbelow(half)
+
+
 def _spec(files: dict[str, bytes], limits: Limits, packages: list[Path]) -> dict:
     """All that the inside must know."""
-    root = os.geteuid() == 0
+    uid = _unprivileged_uid() if os.geteuid() == 0 else 0
     interpreter = os.path.realpath(sys.executable)
     links = [path for path in SYSTEM if os.path.islink(path)]
     wanted = [path for path in SYSTEM if os.path.exists(path) and path not in links]
@@ -116,9 +126,10 @@ def _spec(files: dict[str, bytes], limits: Limits, packages: list[Path]) -> dict
     search = dict.fromkeys(str(path if path.name in SITE else path.parent) for path in packages)
     own_cpu = (limits.cpu_seconds, limits.cpu_seconds + 1)  # SIGXCPU, then SIGKILL
     return {
-        "namespaces": NAMESPACES if root else NAMESPACES | NEWUSER,
-        # RLIMIT_NPROC does not bind root, and counts by uid: a uid for each run keeps runs out of each other's count
-        "uid": 1 << 30 | secrets.randbits(29) if root else 0,
+        "namespaces": NAMESPACES
+        if uid
+        else NAMESPACES | NEWUSER,  # in a user namespace, uid 0 is the caller without its powers
+        "uid": uid,
         "links": links,
         "visible": visible,
         "files": {name: base64.b64encode(content).decode() for name, content in files.items()},
@@ -200,7 +211,7 @@ def _read(kept: dict[int, int], deadline: float) -> list[bytes]:
 
 
 def _outcome(report: bytes, stdout: str, stderr: str) -> Outcome:
-    said = json.loads(report) if report else {"end": "unavailable", "why": f"its keeper died: {stderr.strip()}"}
+    said = json.loads(report.splitlines()[0]) if report else {"end": "unavailable", "why": f"its keeper died: {stderr.strip()}"}
     if said["end"] == "unavailable":
         raise SandboxUnavailable(
             f"Linux namespaces were refused ({said['why']}); expected root with CAP_SYS_ADMIN, or unprivileged user "
