@@ -126,9 +126,8 @@ def _spec(files: dict[str, bytes], limits: Limits, packages: list[Path]) -> dict
     search = dict.fromkeys(str(path if path.name in SITE else path.parent) for path in packages)
     own_cpu = (limits.cpu_seconds, limits.cpu_seconds + 1)  # SIGXCPU, then SIGKILL
     return {
-        "namespaces": NAMESPACES
-        if uid
-        else NAMESPACES | NEWUSER,  # in a user namespace, uid 0 is the caller without its powers
+        # uid 0 of a user namespace is the caller, without any power outside
+        "namespaces": NAMESPACES if uid else NAMESPACES | NEWUSER,
         "uid": uid,
         "links": links,
         "visible": visible,
