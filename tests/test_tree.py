@@ -14,7 +14,7 @@ PACKAGE = ROOT / "kimi_mini"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 RANKS = [
     {"checks", "device"},
-    {"config"},
+    {"config", "sandbox"},
     {"presets", "tokenizer"},
     {"corpus"},
     {"kernels"},
