@@ -1,7 +1,8 @@
 """The runaway heads: a small MLA model trained at every tau x learning rate x optimizer x seed, each head's largest logit kept.
 
-The learning rate is high on purpose and does not decay, so that in minutes something happens that took Moonshot's runs
-thousands of updates. One file a point in book/data/muonclip; a second call skips the points that are there.
+The learning rate is high on purpose and does not fall, and there is no weight decay (0.1 of it holds the heads: LOG.md), so
+that in minutes something happens that took Moonshot's runs thousands of updates. One file a point in book/data/muonclip; a
+second call skips the points that are there.
 
 examples:
   python -m runs.muonclip --list             the points, and which of them are done
@@ -37,7 +38,7 @@ FOLDER = Path("book/data/muonclip")
 STEPS, EVERY, WARMUP = 300, 2, 20
 LENGTH, SIZE = 128, 8  # tokens of a sequence, sequences of an update
 LEARNING_RATES, TAUS, SEEDS = (0.01, 0.03, 0.1), (math.inf, 100.0, 30.0), (0, 1, 2)
-TEXT_SEED = 0
+TEXT_SEED, WEIGHT_DECAY = 0, 0.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def record(point: Point, text: Corpus, steps: int = STEPS) -> dict[str, Any]:
     return {
         "made_by": "python -m runs.muonclip",
         "point": {"optimizer": point.optimizer, "lr": point.lr, "tau": _tau(point.tau), "seed": point.seed},
-        "steps": steps, "every": EVERY, "warmup": WARMUP, "tokens_per_update": LENGTH * SIZE, "broke_at": broke_at,
+        "steps": steps, "every": EVERY, "warmup": WARMUP, "tokens_per_update": LENGTH * SIZE, "weight_decay": WEIGHT_DECAY,
+        "broke_at": broke_at,
         "shape": [len(loss), config.num_hidden_layers, config.num_attention_heads],
         "loss": _packed(loss), "max_logits_asinh": _packed(np.arcsinh(maxima)), "log_gamma": _packed(log_gamma),
         "step_config": {**asdict(StepConfig(tau=point.tau)), "tau": _tau(point.tau)},
@@ -126,11 +128,11 @@ def _tau(tau: float) -> float | str:
 
 
 def _optimizer(model: km.KimiMini, point: Point) -> torch.optim.Optimizer:
-    settings = OptimConfig(lr=point.lr)
+    settings = OptimConfig(lr=point.lr, weight_decay=WEIGHT_DECAY)
     if point.optimizer == "muon":
         return build_optimizer(model, settings)
     everything = {"params": list(model.parameters()), "algorithm": "adamw"}
-    return Muon([everything], lr=point.lr, weight_decay=settings.weight_decay)
+    return Muon([everything], lr=point.lr, weight_decay=WEIGHT_DECAY)
 
 
 def main(argv: list[str] | None = None) -> None:
