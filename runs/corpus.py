@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import json
 import re
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from kimi_mini.corpus import pack, sources
 from kimi_mini.corpus.files import DOMAINS, SHIPPED, SPLITS, WITH_MARKERS, sha256, token_file, write_tokens
 from kimi_mini.corpus.generated import Documents, generate
 from kimi_mini.tokenizer import SPECIAL_TOKENS, Tokenizer
+from runs.output import write_json
 
 DOWNLOADS = Path("runs/out/corpus")
 VOCAB_SIZE = 2048
@@ -88,7 +88,7 @@ def build(domains: dict[str, Documents], origins: dict[str, Any], folder: Path, 
         "tokenizer": {"entries": tokenizer.vocab_size, "learned_from": "the training split of all domains"},
         "domains": facts, "files": files, "sources": origins,
     }  # fmt: skip
-    (folder / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "provenance.json", provenance, indent=1)
     return provenance
 
 

@@ -30,7 +30,7 @@ import kimi_mini as km
 from kimi_mini import corpus
 from kimi_mini.config import ModelConfig
 from kimi_mini.corpus.files import Corpus
-from kimi_mini.optim import Muon, OptimConfig, build_optimizer
+from kimi_mini.optim import Muon, OptimConfig, build_optimizer, wsd_factor
 from kimi_mini.train import StepConfig, TokenStream, next_token_loss, train_step
 from runs.output import write_json
 
@@ -72,7 +72,7 @@ def record(point: Point, text: Corpus, steps: int = STEPS) -> dict[str, Any]:
     The run ends early where loss or gradient is no longer finite; `broke_at` then is that update (1-based), else None.
     """
     torch.manual_seed(point.seed)
-    config, began = model_config(text), time.perf_counter()
+    config, step_config, began = model_config(text), StepConfig(tau=point.tau), time.perf_counter()
     model = km.KimiMini(config, torch.float32)
     optimizer = _optimizer(model, point)
     tokens_N = corpus.mix(text, STEPS * LENGTH * SIZE + 1, seed=TEXT_SEED)
@@ -81,9 +81,9 @@ def record(point: Point, text: Corpus, steps: int = STEPS) -> dict[str, Any]:
     scaled_LH = torch.zeros(config.num_hidden_layers, config.num_attention_heads)
     for step in tqdm(range(steps), desc=point.name, leave=False):
         for group in optimizer.param_groups:
-            group["lr"] = point.lr * min(1.0, (step + 1) / WARMUP)
+            group["lr"] = point.lr * wsd_factor(step, warmup=WARMUP, total=STEPS, decay=0)
         try:
-            report = train_step(model, optimizer, [next(batches)], next_token_loss, StepConfig(tau=point.tau))
+            report = train_step(model, optimizer, [next(batches)], next_token_loss, step_config)
         except (FloatingPointError, ValueError) as broken:  # ValueError: qk_clip_ refuses a maximum that is infinite
             broke_at = step + 1
             tqdm.write(f"{point.name}, update {broke_at}: {broken}")
@@ -100,7 +100,7 @@ def record(point: Point, text: Corpus, steps: int = STEPS) -> dict[str, Any]:
         "broke_at": broke_at,
         "shape": [len(loss), config.num_hidden_layers, config.num_attention_heads],
         "loss": _packed(loss), "max_logits_asinh": _packed(np.arcsinh(maxima)), "log_gamma": _packed(log_gamma),
-        "step_config": {**asdict(StepConfig(tau=point.tau)), "tau": _tau(point.tau)},
+        "step_config": {**asdict(step_config), "tau": _tau(point.tau)},
         "model": config.to_hf(), "text": text.provenance["files"]["tokenizer.json"],
         "versions": {"kimi_mini": km.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},

@@ -1,6 +1,8 @@
 """For every test: one thread per process, uninitialised memory that shows, no GPU test without a GPU, a browser."""
 
+import importlib
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch; several test processes share the cores
 
@@ -29,6 +31,26 @@ def _poison(tensor: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             tensor.fill_(float("nan"))
     return tensor
+
+
+@pytest.fixture
+def interrupt_at(monkeypatch):
+    """`calls = interrupt_at(3)`: the third training step from now on meets Ctrl-C; `calls` grows by one a step."""
+
+    def arm(number):
+        pretrain = importlib.import_module("kimi_mini.train.pretrain")  # the name belongs to its function
+        real, calls = pretrain.train_step, []
+
+        def counted(*arguments):
+            calls.append(arguments)
+            if len(calls) == number:
+                os.kill(os.getpid(), signal.SIGINT)
+            return real(*arguments)
+
+        monkeypatch.setattr(pretrain, "train_step", counted)
+        return calls
+
+    return arm
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,8 @@
 """The command line: what it prints is what the package computes, it resumes, and bad input is one clear line."""
 
-import importlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 
@@ -116,18 +114,9 @@ def test_train_again_changes_nothing_and_refuses_when_told_to(capsys, run_folder
     assert "holds a run already" in the_error(capsys, *again, "--no-resume")
 
 
-def test_train_stopped_and_called_again_ends_like_one_that_was_not(monkeypatch, capsys, tmp_path, run_folder, text_file):
-    pretrain = importlib.import_module("kimi_mini.train.pretrain")  # the name belongs to its function
-    real, calls = pretrain.train_step, []
-
-    def stop_at_the_second(*args):
-        calls.append(args)
-        if len(calls) == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-        return real(*args)
-
+def test_train_stopped_and_called_again_ends_like_one_that_was_not(interrupt_at, capsys, tmp_path, run_folder, text_file):
     command = ["train", "--out", str(tmp_path / "run"), "--text", text_file, *TINY]
-    monkeypatch.setattr(pretrain, "train_step", stop_at_the_second)
+    calls = interrupt_at(2)
     assert main(command) == 130
     assert "stopped: SIGINT after step 2: saved in" in capsys.readouterr().err
     assert "its training has not finished" in the_error(capsys, "generate", "--model", tmp_path / "run")

@@ -1,9 +1,6 @@
 """The command that trains MINI, on a small scale: it says what it costs, resumes, ships fp16, and load_mini reads that."""
 
-import importlib
 import json
-import os
-import signal
 
 import pytest
 import torch
@@ -59,18 +56,9 @@ def test_provenance_tells_how_it_was_made(shipped):
     assert {"cpu", "threads", "system"} == set(about["machine"])
 
 
-def test_a_stopped_run_goes_on_and_ships_the_same(monkeypatch, shipped, tmp_path):
+def test_a_stopped_run_goes_on_and_ships_the_same(interrupt_at, monkeypatch, shipped, tmp_path):
     monkeypatch.setenv("KIMI_MINI_DATA", str(shipped))
-    pretrain = importlib.import_module("kimi_mini.train.pretrain")  # the name belongs to its function
-    real, calls = pretrain.train_step, []
-
-    def stop_at_the_fifth(*arguments):
-        calls.append(arguments)
-        if len(calls) == 5:
-            os.kill(os.getpid(), signal.SIGINT)
-        return real(*arguments)
-
-    monkeypatch.setattr(pretrain, "train_step", stop_at_the_fifth)
+    calls = interrupt_at(5)
     monkeypatch.setattr(mini, "estimate", lambda *_: "not now")  # its updates are not the run's
     with pytest.raises(KeyboardInterrupt):
         mini.main(command(tmp_path / "run", tmp_path / "ship"))
