@@ -23,7 +23,7 @@ RANKS = [
     {"train"},
     {"rl", "synth", "serve", "parallel"},
     {"claims"},
-    {"viz", "cli"},
+    {"viz", "cli", "labs"},
 ]
 RANK_OF = {name: rank for rank, names in enumerate(RANKS) for name in names}
 FRONT = {"__init__", "__main__", "dev"}  # the package's own face, and the road, which imports nothing of it

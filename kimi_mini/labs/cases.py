@@ -1,0 +1,145 @@
+"""Try a function on a case, and compare what came out with what should: the same for a notebook's check and for grading."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from .codec import decode, encode
+
+RELATIVE = 1e-4  # of the largest number in the expected value: room for float32, none for a wrong formula
+
+
+@dataclass(frozen=True)
+class Case:
+    """Arguments for one call. `in_place` compares the arguments afterwards too; `largest` is the most elements that any
+    tensor made on the way may have, where a right answer by a needlessly large road should not pass."""
+
+    name: str
+    args: tuple
+    in_place: bool = False
+    largest: int | None = None
+
+
+class _Largest(TorchDispatchMode):
+    """Remembers the most elements of any tensor that an operation returned, views of the arguments included."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for item in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(item, Tensor):
+                self.elements = max(self.elements, item.numel())
+        return result
+
+
+def store(case: Case) -> dict[str, Any]:
+    """A case as JSON."""
+    return {"name": case.name, "args": encode(list(case.args)), "in_place": case.in_place, "largest": case.largest}
+
+
+def attempt(function: Callable, stored: dict[str, Any]) -> dict[str, Any]:
+    """Call `function` on a stored case. Returns {"result", "arguments", "largest"}, or {"error", "line"}; never raises.
+
+    What the function prints is dropped. The random state is fixed, and the arguments are fresh copies.
+    """
+    args = decode(stored["args"])
+    torch.manual_seed(0)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), torch.no_grad(), _Largest() as spy:
+            result = function(*args)
+        arguments = encode(args) if stored["in_place"] else None
+        return {"result": encode(result), "arguments": arguments, "largest": spy.elements}
+    except Exception as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
+        return {"error": f"{type(error).__name__}: {error}"[:500], "line": frames[-1].line if frames else None}
+
+
+def unsolved(outcome: dict[str, Any]) -> bool:
+    """Whether the function still is the stub."""
+    return outcome.get("error", "").startswith("NotImplementedError")
+
+
+def difference(expected: dict[str, Any], got: dict[str, Any], largest: int | None = None) -> str | None:
+    """What is wrong with an outcome, in words for a student; None if it is right. Raises ValueError if it does not decode."""
+    if "error" in expected:
+        raise ValueError(f"the expected outcome is an error: {expected['error']}")
+    if "error" in got:
+        where = f", at: {got['line']}" if got.get("line") else ""
+        return f"it stopped with {got['error']}{where}"
+    wrong = _differ(decode(expected["result"]), decode(got["result"]), "the result")
+    if wrong is None and expected["arguments"] is not None:
+        before, after = decode(expected["arguments"]), decode(got["arguments"])
+        wrong = _differ(before, after, "an argument after the call")
+    if wrong is None and largest is not None and got["largest"] > largest:
+        wrong = f"right, but on the way a tensor of {got['largest']:,} numbers was built; {largest:,} are enough"
+    return wrong
+
+
+def _differ(expected: Any, got: Any, where: str) -> str | None:
+    if isinstance(expected, Tensor):
+        return _tensors_differ(expected, got, where)
+    if isinstance(expected, dict):
+        if not isinstance(got, dict) or set(expected) != set(got):
+            keys = sorted(map(str, expected))
+            return f"{where} should be a dict with the keys {', '.join(keys)}; it is {_short(got)}"
+        return next(filter(None, (_differ(expected[k], got[k], f"{where}[{k!r}]") for k in expected)), None)
+    if isinstance(expected, list):
+        if not isinstance(got, list) or len(expected) != len(got):
+            return f"{where} should hold {len(expected)} values; it is {_short(got)}"
+        pairs = enumerate(zip(expected, got, strict=True))
+        return next(filter(None, (_differ(e, g, f"{where}[{i}]") for i, (e, g) in pairs)), None)
+    if isinstance(got, Tensor) and got.numel() == 1:
+        got = got.item()
+    if isinstance(expected, float) and isinstance(got, (int, float)):
+        close = math.isclose(expected, got, rel_tol=RELATIVE, abs_tol=1e-9) or expected == got
+        return None if close else f"{where} should be {expected:.6g}; it is {got:.6g}"
+    if hasattr(expected, "calls"):
+        got_calls = got.calls if hasattr(got, "calls") else got
+        return _differ(expected.calls, got_calls, "the calls that were made")
+    if isinstance(expected, bool) or isinstance(got, bool) or expected is None or isinstance(expected, str):
+        same = type(expected) is type(got) and expected == got
+    else:
+        same = isinstance(got, (int, float)) and expected == got
+    return None if same else f"{where} should be {_short(expected)}; it is {_short(got)}"
+
+
+def _tensors_differ(expected: Tensor, got: Any, where: str) -> str | None:
+    if isinstance(got, (list, int, float)) and not isinstance(got, bool):
+        with contextlib.suppress(TypeError, ValueError):
+            got = torch.tensor(got, dtype=expected.dtype)
+    if not isinstance(got, Tensor):
+        return f"{where} should be a tensor of shape {list(expected.shape)}; it is {_short(got)}"
+    if got.shape != expected.shape:
+        return f"{where} should have shape {list(expected.shape)}; it has {list(got.shape)}"
+    if expected.numel() == 0:
+        return None
+    expected, got = expected.double(), got.double()
+    if not got.isfinite().all() and expected.isfinite().all():
+        return f"{where} holds {int((~got.isfinite()).sum())} numbers that are NaN or infinite"
+    finite = expected[expected.isfinite()]
+    room = RELATIVE * float(finite.abs().max()) if len(finite) else 0.0
+    off = ~((expected - got).abs() <= room) & (expected != got)
+    if not off.any():
+        return None
+    at = tuple(off.nonzero()[0].tolist())
+    count = f"{int(off.sum())} of {off.numel()} numbers are off; " if off.numel() > 1 else ""
+    place = f"[{', '.join(map(str, at))}]" if at else ""
+    return f"{where}: {count}{place} should be {expected[at].item():.5g}, it is {got[at].item():.5g}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {list(value.shape)}"
+    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

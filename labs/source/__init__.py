@@ -1,0 +1,1 @@
+"""One folder per lab: its notebook, with solutions, and its exercises with their twists and known mistakes."""
