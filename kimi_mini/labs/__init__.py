@@ -1,4 +1,4 @@
-"""What a lab's notebook needs while a student works: checks that say what is wrong, guesses that are kept, answers to hand in."""
+"""What a lab's notebook needs while a student works: checks that say what is wrong, guesses that are kept, a hand-in."""
 
 from .cases import Case, attempt, difference, store, unsolved
 from .codec import decode, encode
