@@ -1,8 +1,8 @@
 """The runaway heads: a small MLA model trained at every tau x learning rate x optimizer x seed, each head's largest logit kept.
 
-The learning rate is high on purpose and does not fall, and there is no weight decay (0.1 of it holds the heads: LOG.md), so
-that in minutes something happens that took Moonshot's runs thousands of updates. One file a point in book/data/muonclip; a
-second call skips the points that are there.
+The learning rate is high on purpose and does not fall, and there is no weight decay, so that in minutes something happens
+that took Moonshot's runs thousands of updates. Twelve points more train unclipped Muon with K2's decay of 0.1, which holds the
+heads. One file a point in book/data/muonclip; a second call skips the points that are there.
 
 examples:
   python -m runs.muonclip --list             the points, and which of them are done
@@ -13,7 +13,6 @@ examples:
 from __future__ import annotations
 
 import argparse
-import base64
 import itertools
 import math
 import platform
@@ -32,13 +31,14 @@ from kimi_mini.config import ModelConfig
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.optim import Muon, OptimConfig, build_optimizer, wsd_factor
 from kimi_mini.train import StepConfig, TokenStream, next_token_loss, train_step
+from kimi_mini.viz.series import pack
 from runs.output import write_json
 
 FOLDER = Path("book/data/muonclip")
 STEPS, EVERY, WARMUP = 300, 2, 20
 LENGTH, SIZE = 128, 8  # tokens of a sequence, sequences of an update
-LEARNING_RATES, TAUS, SEEDS = (0.01, 0.03, 0.1), (math.inf, 100.0, 30.0), (0, 1, 2)
-TEXT_SEED, WEIGHT_DECAY = 0, 0.0
+LEARNING_RATES, TAUS, SEEDS = (0.003, 0.01, 0.03, 0.1), (math.inf, 100.0, 30.0), (0, 1, 2)
+TEXT_SEED, K2_DECAY = 0, 0.1
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,19 @@ class Point:
     lr: float
     tau: float
     seed: int
+    decay: float = 0.0
 
     @property
     def name(self) -> str:
-        return f"{self.optimizer}-lr{self.lr:g}-tau{self.tau:g}-seed{self.seed}"
+        decayed = f"-decay{self.decay:g}" if self.decay else ""
+        return f"{self.optimizer}-lr{self.lr:g}-tau{self.tau:g}-seed{self.seed}{decayed}"
 
 
 def points() -> list[Point]:
     """All points, those of the first seed first: a run that is cut off leaves whole pictures."""
     order = itertools.product(SEEDS, ("muon", "adamw"), LEARNING_RATES, TAUS)
-    return [Point(optimizer, lr, tau, seed) for seed, optimizer, lr, tau in order]
+    decayed = [Point("muon", lr, math.inf, seed, K2_DECAY) for seed, lr in itertools.product(SEEDS, LEARNING_RATES)]
+    return [Point(optimizer, lr, tau, seed) for seed, optimizer, lr, tau in order] + decayed
 
 
 def model_config(text: Corpus) -> ModelConfig:
@@ -96,10 +99,10 @@ def record(point: Point, text: Corpus, steps: int = STEPS) -> dict[str, Any]:
     return {
         "made_by": "python -m runs.muonclip",
         "point": {"optimizer": point.optimizer, "lr": point.lr, "tau": _tau(point.tau), "seed": point.seed},
-        "steps": steps, "every": EVERY, "warmup": WARMUP, "tokens_per_update": LENGTH * SIZE, "weight_decay": WEIGHT_DECAY,
+        "steps": steps, "every": EVERY, "warmup": WARMUP, "tokens_per_update": LENGTH * SIZE, "weight_decay": point.decay,
         "broke_at": broke_at,
         "shape": [len(loss), config.num_hidden_layers, config.num_attention_heads],
-        "loss": _packed(loss), "max_logits_asinh": _packed(np.arcsinh(maxima)), "log_gamma": _packed(log_gamma),
+        "loss": pack(loss), "max_logits_asinh": pack(np.arcsinh(maxima)), "log_gamma": pack(log_gamma),
         "step_config": {**asdict(step_config), "tau": _tau(point.tau)},
         "model": config.to_hf(), "text": text.provenance["files"]["tokenizer.json"],
         "versions": {"kimi_mini": km.__version__, "torch": torch.__version__, "python": platform.python_version()},
@@ -108,31 +111,16 @@ def record(point: Point, text: Corpus, steps: int = STEPS) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def max_logits(row: dict[str, Any]) -> np.ndarray:
-    """[recorded updates, layers, heads] of a row, to about half a percent."""
-    return np.sinh(unpack(row["max_logits_asinh"], row["shape"]))
-
-
-def unpack(series: str, shape: list[int]) -> np.ndarray:
-    """A recorded series as float32, in `shape`."""
-    return np.frombuffer(base64.b64decode(series), "<f2").astype(np.float32).reshape(shape)
-
-
-def _packed(series: Any) -> str:
-    """float16 in base64; the logits, which may outgrow float16, go through asinh first (a logarithm that takes any sign)."""
-    return base64.b64encode(np.asarray(series, dtype="<f2").tobytes()).decode()
-
-
 def _tau(tau: float) -> float | str:
     return "inf" if tau == math.inf else tau
 
 
 def _optimizer(model: km.KimiMini, point: Point) -> torch.optim.Optimizer:
-    settings = OptimConfig(lr=point.lr, weight_decay=WEIGHT_DECAY)
+    settings = OptimConfig(lr=point.lr, weight_decay=point.decay)
     if point.optimizer == "muon":
         return build_optimizer(model, settings)
     everything = {"params": list(model.parameters()), "algorithm": "adamw"}
-    return Muon([everything], lr=point.lr, weight_decay=WEIGHT_DECAY)
+    return Muon([everything], lr=point.lr, weight_decay=point.decay)
 
 
 def main(argv: list[str] | None = None) -> None:

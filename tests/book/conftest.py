@@ -15,6 +15,42 @@ from kimi_mini import dev
 LOCAL_SCHEMES = ("file:", "data:", "blob:", "about:")
 
 
+class Visual:
+    """One visual on the page: its controls by name, its numbers as the test hook writes them."""
+
+    def __init__(self, page, name):
+        self.page, self.root = page, page.locator(f"#km-{name}")
+        page.wait_for_selector(f"#km-{name}.km-alive")
+
+    def control(self, name):
+        return self.root.locator(f"[data-control={name}]")
+
+    def value(self, name):
+        return float(self.root.get_attribute(f"data-value-{name}"))
+
+    def choose(self, name, option):
+        self.root.locator(f"[data-control={name}][value='{option}']").check(force=True)
+
+    def press(self, name, *keys):
+        self.control(name).focus()
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def lock(self, steps=0, confidence=70):
+        self.press("guess", *["ArrowRight"] * steps)
+        self.choose("confidence", confidence)
+        self.control("lock").click()
+
+    @property
+    def title(self):
+        return self.root.locator(".km-title").inner_text()
+
+    @property
+    def labels(self):
+        """All text written on the marks."""
+        return self.root.locator(".km-picture svg").text_content()
+
+
 @pytest.fixture(scope="session")
 def built_book():
     """Folder of the built pages."""
@@ -60,6 +96,12 @@ def page_at(chromium, built_book, complaints):
     for context in contexts:
         context.close()
     assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def visual_at(page_at):
+    """`visual_at("book/glance.html", "glance-pixels", dark=True)` opens a page and returns one of its visuals."""
+    return lambda path, name, **look: Visual(page_at(path, **look), name)
 
 
 def _is_local(url: str) -> bool:

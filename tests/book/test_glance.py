@@ -12,45 +12,9 @@ MODELS = {"K2": K2, "DEEPSEEK_V3": DEEPSEEK_V3, "MOONLIGHT": MOONLIGHT}
 pytestmark = pytest.mark.browser
 
 
-class Visual:
-    """One visual on the page: its controls by name, its numbers as the test hook writes them."""
-
-    def __init__(self, page, name):
-        self.page, self.root = page, page.locator(f"#km-glance-{name}")
-        page.wait_for_selector(f"#km-glance-{name}.km-alive")
-
-    def control(self, name):
-        return self.root.locator(f"[data-control={name}]")
-
-    def value(self, name):
-        return float(self.root.get_attribute(f"data-value-{name}"))
-
-    def choose(self, name, option):
-        self.root.locator(f"[data-control={name}][value='{option}']").check(force=True)
-
-    def press(self, name, *keys):
-        self.control(name).focus()
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def lock(self, steps=0, confidence=70):
-        self.press("guess", *["ArrowRight"] * steps)
-        self.choose("confidence", confidence)
-        self.control("lock").click()
-
-    @property
-    def title(self):
-        return self.root.locator(".km-title").inner_text()
-
-    @property
-    def labels(self):
-        """All text written on the marks."""
-        return self.root.locator(".km-picture svg").text_content()
-
-
 @pytest.fixture
-def visual(page_at):
-    return lambda name, **look: Visual(page_at(PAGE, **look), name)
+def visual(visual_at):
+    return lambda name, **look: visual_at(PAGE, f"glance-{name}", **look)
 
 
 # ---- the toy routes, written a second time -----------------------------------------------------------------------------

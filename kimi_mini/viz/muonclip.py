@@ -1,0 +1,285 @@
+"""The figures of the chapter *MuonClip*, from the recorded runs of `runs.muonclip` and from measurements made in the page."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..checks import require
+from . import still
+from .quiet import Quiet, Slider, quiet
+from .series import pack, unpack
+from .stage import Stage, stage
+
+LIMIT = 100.0  # K2's tau: the level that the figures ask about
+TAIL = 50  # updates at the end whose mean loss is compared
+_THIN = 2  # of the recorded updates, the page carries every second one
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recorded point as arrays over its recorded updates: loss [n], max_logits and log_gamma [n, layers, heads]."""
+
+    optimizer: str
+    lr: float
+    tau: float
+    seed: int
+    decay: float
+    every: int
+    loss: np.ndarray
+    max_logits: np.ndarray
+    log_gamma: np.ndarray
+
+    @property
+    def end_loss(self) -> float:
+        """Mean loss of the last TAIL updates, of which every second is recorded."""
+        return float(self.loss[-TAIL // self.every :].mean())
+
+    @property
+    def passed(self) -> int:
+        """Heads whose largest logit was above LIMIT at some recorded update."""
+        return int((self.max_logits.max(0) > LIMIT).sum())
+
+
+def load_runs(folder: str | Path) -> list[Run]:
+    """The recorded points of `runs.muonclip`. Raises ValueError for a folder without any, or with unequal lengths."""
+    runs = [_run(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(Path(folder).glob("*.json"))]
+    require(bool(runs), "folder", str(folder), "one with recorded points; `python -m runs.muonclip` makes them")
+    lengths = {len(run.loss) for run in runs}
+    require(len(lengths) == 1, "recorded updates", sorted(lengths), "the same in every run")
+    return runs
+
+
+def max_logits(row: Mapping[str, Any]) -> np.ndarray:
+    """[recorded updates, layers, heads] of a recorded point, to about half a percent."""
+    return np.sinh(unpack(row["max_logits_asinh"], row["shape"]))
+
+
+def _run(row: Mapping[str, Any]) -> Run:
+    point, shape = row["point"], row["shape"]
+    return Run(
+        point["optimizer"], point["lr"], float(point["tau"]), point["seed"], row["weight_decay"], row["every"],
+        unpack(row["loss"], shape[:1]), max_logits(row), unpack(row["log_gamma"], shape),
+    )  # fmt: skip
+
+
+def pick(runs: Iterable[Run], **wanted: Any) -> list[Run]:
+    """The runs with these settings, such as `optimizer="muon", lr=0.1, tau=math.inf`; decay is 0 unless it is named."""
+    wanted = {"decay": 0.0} | wanted
+    return [run for run in runs if all(getattr(run, name) == value for name, value in wanted.items())]
+
+
+# ---- the runaway heads -------------------------------------------------------------------------------------------------
+
+
+def runaway(runs: Iterable[Run]) -> Stage:
+    """Largest logit of every head over the updates of a run, with the tau line, the loss and the four bricks beneath."""
+    runs = pick(runs)
+    (opening,) = pick(runs, optimizer="muon", lr=0.1, tau=math.inf, seed=0)
+    layers, heads = opening.max_logits.shape[1:]
+    largest = opening.max_logits.max(0)
+    rows = [
+        (f"layer {layer}, head {head}", math.log10(max(largest[layer, head], 1)), f"{largest[layer, head]:,.0f}", colour)
+        for layer in range(layers)
+        for head in range(heads)
+        for colour in ["optimizer" if largest[layer, head] > LIMIT else "attention"]
+    ]
+    return stage(
+        "runaway",
+        _page_data(runs),
+        name="muonclip-runaway",
+        title=f"Muon, rate 0.1, no clip: {opening.passed} of {layers * heads} heads pass {LIMIT:.0f}; "
+        f"the largest logit reaches {opening.max_logits.max():,.0f}.",
+        alt="Lines of each head's largest logit over 300 updates, on a logarithmic axis, with the loss beneath. Unclipped at "
+        "rate 0.1 all heads of layers 1 and 2 climb past 100 into the thousands and those of layer 0 stay below; with tau 100 "
+        "or 30 the lines turn at the tau line and the loss is the same. Controls choose the run, tau and the update.",
+        still="<p>Largest logit of the unclipped run, a bar per head on a logarithmic axis.</p>" + still.bars(rows),
+        height=1050,
+    )
+
+
+def _page_data(runs: list[Run]) -> dict[str, Any]:
+    """Every second recorded update of each run; runs in which the clip never fired share the series of the free one."""
+    shared: list[dict[str, Any]] = []
+    index: dict[str, int] = {}
+    for run in sorted(runs, key=lambda run: -run.tau):
+        series = {
+            "loss": pack(run.loss[_THIN - 1 :: _THIN]),
+            "maxima": pack(np.arcsinh(run.max_logits[_THIN - 1 :: _THIN])),
+            "gamma": pack(run.log_gamma[_THIN - 1 :: _THIN]) if run.log_gamma.any() else None,
+            "end": round(run.end_loss, 4),
+        }
+        if series not in shared:
+            shared.append(series)
+        index[f"{run.optimizer}-{run.lr:g}-{run.seed}-{run.tau:g}"] = shared.index(series)
+    layers, heads = runs[0].max_logits.shape[1:]
+    return {
+        "layers": layers, "heads": heads, "every": runs[0].every * _THIN, "limit": LIMIT, "tail": TAIL,
+        "optimizers": sorted({run.optimizer for run in runs}, reverse=True),
+        "rates": sorted({run.lr for run in runs}), "seeds": sorted({run.seed for run in runs}),
+        "taus": [f"{tau:g}" for tau in sorted({run.tau for run in runs}, reverse=True)],
+        "runs": index, "series": shared,
+    }  # fmt: skip
+
+
+# ---- the fourth brick --------------------------------------------------------------------------------------------------
+
+CLIPS = ("right", "shared", "root", "global")
+
+
+def bricks(before: Any, after: Mapping[str, Any], *, gamma: float, layer: int) -> Stage:
+    """What clipping one head by `gamma` does to all heads of its layer, by the right rule and by three wrong ones.
+
+    before[h] is the largest logit of head h; after[clip][h, i] that of head i once head h was clipped by that rule, one of
+    CLIPS. Both are measured with the same inputs.
+    """
+    require(set(after) == set(CLIPS), "clips", sorted(after), f"{', '.join(CLIPS)}")
+    before_H = np.asarray(before, dtype=float)
+    after_HH = {name: np.asarray(table, dtype=float) for name, table in after.items()}
+    heads = len(before_H)
+    rows = [("head", "before", "right", "shared key too", "root everywhere", "one factor for all")]
+    rows += [(i, f"{before_H[i]:.1f}", *(f"{after_HH[clip][0, i]:.1f}" for clip in CLIPS)) for i in range(heads)]
+    return stage(
+        "bricks",
+        {"before": before_H.tolist(), "after": {k: v.tolist() for k, v in after_HH.items()}, "gamma": gamma, "layer": layer},
+        name="muonclip-bricks",
+        title=f"Clipped by the report's rule, head 0 shrinks by {gamma:g} and the {heads - 1} others stay where they were.",
+        alt="A bar per head of one layer: its largest logit before (outline) and after (filled) one head was clipped. By the "
+        "right rule only that head shrinks; when the shared rotary key is scaled too, the other heads' bars move as well.",
+        still=still.table(rows[0], rows[1:]),
+        height=760,
+    )
+
+
+# ---- quiet figures -----------------------------------------------------------------------------------------------------
+
+_STYLE = {"muon": ("Muon", still.COLOURS["optimizer"], "circle"), "adamw": ("AdamW", still.COLOURS["rest"], "square")}
+
+
+def _points(name: str, colour: str, symbol: str, groups: Mapping[float, list[float]]) -> dict[str, Any]:
+    """Geometric mean over seeds with bars from the smallest to the largest, against the learning rate."""
+    middle = {x: math.exp(float(np.mean(np.log(values)))) for x, values in groups.items() if values}
+    return {
+        "type": "scatter", "mode": "lines+markers", "name": name, "x": list(middle), "y": list(middle.values()),
+        "marker": {"color": colour, "size": 10, "symbol": symbol}, "line": {"color": colour, "width": 2},
+        "error_y": {
+            "type": "data", "symmetric": False, "color": colour,
+            "array": [max(groups[x]) - y for x, y in middle.items()],
+            "arrayminus": [y - min(groups[x]) for x, y in middle.items()],
+        },
+        "hovertemplate": "rate %{x}<br>largest logit %{y:.3g}<extra>" + name + "</extra>",
+    }  # fmt: skip
+
+
+def _rate_axes(runs: Iterable[Run], logit_title: str) -> dict[str, Any]:
+    rates = sorted({run.lr for run in runs})
+    return {
+        "xaxis": {"title": {"text": "learning rate"}, "type": "log", "tickvals": rates, "ticktext": [f"{r:g}" for r in rates]},
+        "yaxis": {"title": {"text": logit_title}, "type": "log", "dtick": 1, "range": [0, 4.8]},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        "margin": {"l": 64, "r": 12, "t": 84, "b": 48},
+    }
+
+
+def logit_at_loss(run: Run, loss: float, window: int = 10) -> float | None:
+    """Largest logit when the mean loss of `window` recorded updates first is at most `loss`; None if it never is."""
+    smooth = np.convolve(run.loss, np.ones(window) / window, mode="valid")
+    reached = np.flatnonzero(smooth <= loss)
+    return float(run.max_logits[reached[0] + window - 1].max()) if len(reached) else None
+
+
+def at_equal_loss(runs: Iterable[Run], losses: Iterable[float]) -> Quiet:
+    """Largest logit, unclipped, at the moment when each run had come down to the same loss."""
+    free = pick(runs, tau=math.inf)
+    rates = sorted({run.lr for run in free})
+
+    def groups(optimizer: str, loss: float) -> dict[float, list[float]]:
+        found = {lr: [logit_at_loss(run, loss) for run in pick(free, optimizer=optimizer, lr=lr)] for lr in rates}
+        return {lr: [value for value in values if value] for lr, values in found.items() if None not in values}
+
+    def draw(loss: float) -> list[dict[str, Any]]:
+        return [_points(*_STYLE[optimizer], groups(optimizer, loss)) for optimizer in _STYLE]
+
+    def title(loss: float) -> str:
+        counts = {optimizer: len(groups(optimizer, loss)) for optimizer in _STYLE}
+        return f"Down to loss {loss:g}: {counts['muon']} of Muon's rates get there, {counts['adamw']} of AdamW's"
+
+    return quiet(
+        draw,
+        title=title,
+        alt="Largest attention logit against learning rate, for Muon and AdamW, at the update where the run first reached the "
+        "loss on the slider. A rate is missing where not all three seeds reached it.",
+        slider=Slider("loss", list(losses), show=lambda loss: f"{loss:g}"),
+        **_rate_axes(free, "largest logit at that loss"),
+    )
+
+
+def decay_holds(runs: Iterable[Run], updates: Iterable[int]) -> Quiet:
+    """Largest logit up to an update of unclipped Muon, with K2's weight decay and without."""
+    runs = [run for run in runs if run.optimizer == "muon" and run.tau == math.inf]
+    decays = sorted({run.decay for run in runs})
+    rates = sorted({run.lr for run in runs})
+    names = {decay: f"weight decay {decay:g}" if decay else "no weight decay" for decay in decays}
+    colours = dict(zip(decays, (still.COLOURS["optimizer"], still.COLOURS["rest"]), strict=True))
+
+    def largest(decay: float, update: int) -> dict[float, list[float]]:
+        count = {lr: pick(runs, lr=lr, decay=decay) for lr in rates}
+        return {lr: [float(run.max_logits[: update // run.every].max()) for run in found] for lr, found in count.items()}
+
+    def draw(update: int) -> list[dict[str, Any]]:
+        marks = dict(zip(decays, ("circle", "square"), strict=True))
+        return [_points(names[decay], colours[decay], marks[decay], largest(decay, update)) for decay in decays]
+
+    def title(update: int) -> str:
+        free, held = (np.mean(largest(decay, update)[max(rates)]) for decay in decays)
+        return f"Update {update}, rate {max(rates):g}: {free:,.0f} without decay, {held:,.0f} with it"
+
+    return quiet(
+        draw,
+        title=title,
+        alt="Largest attention logit so far against learning rate, for Muon with weight decay 0.1 and without. Without it the "
+        "logits at rate 0.1 run into the thousands, with it they stay near a hundred.",
+        slider=Slider("update", list(updates), start=len(list(updates)) - 1, show=lambda update: f"{update}"),
+        **_rate_axes(runs, "largest logit so far"),
+    )
+
+
+def norms_and_logits(updates: Iterable[int], products: Any, logits: Any) -> Quiet:
+    """Growth of the weights beside growth of the logits: for each layer, the head where it is largest.
+
+    products[u, l] is the largest product of spectral norms of a head's content query and key weights in layer l at update
+    updates[u]; logits[u, l] the largest logit that the same update saw.
+    """
+    x, products_UL, logits_UL = list(updates), np.asarray(products, dtype=float), np.asarray(logits, dtype=float)
+
+    def line(values: np.ndarray, name: str, colour: str, dash: str) -> dict[str, Any]:
+        shown = [float(f"{value:.4g}") for value in values]
+        style = {"color": colour, "width": 3, "dash": dash}
+        return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": shown, "line": style}
+
+    def draw(layer: int) -> list[dict[str, Any]]:
+        return [
+            line(products_UL[:, layer], "product of spectral norms", still.COLOURS["rest"], "dot"),
+            line(logits_UL[:, layer], "largest logit", still.COLOURS["attention"], "solid"),
+        ]
+
+    def title(layer: int) -> str:
+        return f"Layer {layer}: norms reach {products_UL[-1, layer]:.0f}, the largest logit {logits_UL[-1, layer]:.0f}"
+
+    return quiet(
+        draw,
+        title=title,
+        alt="Product of the spectral norms of query and key weights, and the largest logit, over the updates of one run on a "
+        "logarithmic axis; the slider picks the layer. The norms grow in every layer, the logits of layer 0 hardly do.",
+        slider=Slider("layer", range(products_UL.shape[1]), start=products_UL.shape[1] - 1),
+        xaxis={"title": {"text": "update"}},
+        yaxis={"type": "log", "dtick": 1, "range": [-1.2, 2.6]},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        margin={"l": 56, "r": 12, "t": 84, "b": 48},
+    )

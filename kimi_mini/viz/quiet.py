@@ -1,0 +1,116 @@
+"""Quiet figures: one drawing function, two faces. Plotly frames and a native slider in a built page, ipywidgets in a kernel.
+
+Neither library is imported before a figure is shown live; the static face is plain JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..checks import require
+from .stage import book_is_built, script_json
+
+_MIME = "application/vnd.plotly.v1+json"
+_CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCloud"]}
+
+Traces = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Slider:
+    """The one thing under the thumb: settings that were computed or recorded, shown by `show`. Opens at `start`."""
+
+    label: str
+    values: Sequence[Any]
+    start: int = 0
+    show: Callable[[Any], str] = str
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """A figure that a notebook displays; `figure` is its plotly JSON, frames and slider included."""
+
+    draw: Callable[..., Traces]
+    title: Callable[..., str]
+    layout: dict[str, Any]
+    alt: str
+    slider: Slider | None
+
+    @property
+    def figure(self) -> dict[str, Any]:
+        if self.slider is None:
+            return {"data": self.draw(), "layout": self._layout(self.title()), "config": _CONFIG}
+        frames = [
+            {"name": str(place), "data": self.draw(value), "layout": {"title": {"text": self.title(value)}}}
+            for place, value in enumerate(self.slider.values)
+        ]
+        start = frames[self.slider.start]
+        layout = self._layout(start["layout"]["title"]["text"]) | {"sliders": [self._native_slider()]}
+        return {"data": start["data"], "layout": layout, "frames": frames, "config": _CONFIG}
+
+    def _layout(self, title: str) -> dict[str, Any]:
+        heading = {"text": title, "x": 0, "xanchor": "left", "xref": "paper", "font": {"size": 16}}
+        return {"font": {"size": 14}, "height": 420, **self.layout, "title": heading, "meta": {"alt": self.alt}}
+
+    def _native_slider(self) -> dict[str, Any]:
+        options = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
+        steps = [
+            {"label": self.slider.show(value), "method": "animate", "args": [[str(place)], options]}
+            for place, value in enumerate(self.slider.values)
+        ]
+        current = {"prefix": f"{self.slider.label}: ", "font": {"size": 14}}
+        return {"active": self.slider.start, "steps": steps, "currentvalue": current, "pad": {"t": 36}, "x": 0, "len": 1}
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {_MIME: self.figure, "text/plain": self.alt}
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        if book_is_built() or self.slider is None:
+            display(self._repr_mimebundle_(), raw=True)
+        else:
+            display(self.widget())
+
+    def widget(self) -> Any:
+        """The live face: an ipywidgets box of a slider and the figure, drawn anew for each value in the kernel."""
+        import ipywidgets
+        from plotly import graph_objects
+
+        options = [(self.slider.show(value), place) for place, value in enumerate(self.slider.values)]
+        control = ipywidgets.SelectionSlider(
+            options=options, value=self.slider.start, description=self.slider.label, style={"description_width": "initial"}
+        )
+
+        def redraw(place: int) -> None:
+            value = self.slider.values[place]
+            graph_objects.Figure(data=self.draw(value), layout=self._layout(self.title(value))).show(config=_CONFIG)
+
+        return ipywidgets.VBox([control, ipywidgets.interactive_output(redraw, {"place": control})])
+
+
+def quiet(
+    draw: Callable[..., Traces],
+    *,
+    title: str | Callable[..., str],
+    alt: str,
+    slider: Slider | None = None,
+    **layout: Any,
+) -> Quiet:
+    """Show the plotly traces that `draw(value)` returns, for each value of `slider` (`draw()` where there is none).
+
+    `title` is the finding, as text or as a function of the value; `alt` says what is to be seen; `layout` is plotly's.
+    Raises ValueError for an empty text, a slider whose start is not one of its values, or traces that JSON cannot hold.
+    """
+    words = title if callable(title) else lambda *_: title
+    require(isinstance(alt, str) and bool(alt.strip()), "alt", alt, "a sentence")
+    if slider is not None:
+        inside = 0 <= slider.start < len(slider.values)
+        require(inside, "slider.start", slider.start, f"an index of its {len(slider.values)} values")
+    figure = Quiet(draw, words, layout, alt, slider)
+    made = figure.figure  # what cannot be drawn fails here, not when the cell is displayed
+    require(bool(made["layout"]["title"]["text"].strip()), "title", title, "a sentence")
+    script_json(made)
+    return figure
