@@ -15,6 +15,11 @@
 
   function draw(element) {
     var figure = JSON.parse(element.querySelector("script").textContent);
+    var title = element.appendChild(document.createElement("p"));
+    title.className = "km-title";
+    var words = figure.layout.meta || {};
+    title.textContent = words.title || "";
+    title.hidden = !words.title;
     var target = element.appendChild(document.createElement("div"));
     var defaults = { xaxis: {}, yaxis: {}, margin: { l: 56, r: 16, t: 48, b: 48 } };  // plotly's margins fill half a phone
     var layout = Object.assign(defaults, figure.layout, { autosize: true });
@@ -22,7 +27,10 @@
     function follow() { return Plotly.relayout(target, themeOf(layout)); }
     Plotly.newPlot(target, figure.data, layout, figure.config)
       .then(function () { return figure.frames && Plotly.addFrames(target, figure.frames); })
-      .then(follow);
+      .then(follow)
+      .then(function () {
+        target.on("plotly_sliderchange", function (event) { title.textContent = (words.titles || {})[event.step.args[0][0]] || title.textContent; });
+      });
     new MutationObserver(follow).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
   }
 

@@ -166,7 +166,8 @@ def _points(name: str, colour: str, symbol: str, groups: Mapping[float, list[flo
     """Geometric mean over seeds with bars from the smallest to the largest, against the learning rate."""
     middle = {x: math.exp(float(np.mean(np.log(values)))) for x, values in groups.items() if values}
     return {
-        "type": "scatter", "mode": "lines+markers", "name": name, "x": list(middle), "y": list(middle.values()),
+        "type": "scatter", "mode": "lines+markers+text", "x": list(middle), "y": list(middle.values()),
+        "text": [""] * (len(middle) - 1) + [f"<b>{name}</b>"], "textposition": "top left",
         "marker": {"color": colour, "size": 10, "symbol": symbol}, "line": {"color": colour, "width": 2},
         "error_y": {
             "type": "data", "symmetric": False, "color": colour,
@@ -177,14 +178,18 @@ def _points(name: str, colour: str, symbol: str, groups: Mapping[float, list[flo
     }  # fmt: skip
 
 
-def _rate_axes(runs: Iterable[Run], logit_title: str) -> dict[str, Any]:
-    rates = sorted({run.lr for run in runs})
+def _axes(above: str, x: dict[str, Any], low: float, high: float) -> dict[str, Any]:
+    """A logarithmic axis upwards, from 10^low to 10^high, what it counts written above it."""
+    x = x | {"title": {"text": x["title"], "font": {"size": 14}, "standoff": 6}}
+    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
     return {
-        "xaxis": {"title": {"text": "learning rate"}, "type": "log", "tickvals": rates, "ticktext": [f"{r:g}" for r in rates]},
-        "yaxis": {"title": {"text": logit_title}, "type": "log", "dtick": 1, "range": [0, 4.8]},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        "margin": {"l": 64, "r": 12, "t": 84, "b": 48},
-    }
+        "xaxis": x, "yaxis": {"type": "log", "dtick": 1, "range": [low, high]}, "annotations": [{"text": above, **place}],
+    }  # fmt: skip
+
+
+def _rates(runs: Iterable[Run]) -> dict[str, Any]:
+    rates = sorted({run.lr for run in runs})
+    return {"title": "learning rate", "type": "log", "tickvals": rates, "ticktext": [f"{rate:g}" for rate in rates]}
 
 
 def logit_at_loss(run: Run, loss: float, window: int = 10) -> float | None:
@@ -216,7 +221,7 @@ def at_equal_loss(runs: Iterable[Run], losses: Iterable[float]) -> Quiet:
         alt="Largest attention logit against learning rate, for Muon and AdamW, at the update where the run first reached the "
         "loss on the slider. A rate is missing where not all three seeds reached it.",
         slider=Slider("loss", list(losses), show=lambda loss: f"{loss:g}"),
-        **_rate_axes(free, "largest logit at that loss"),
+        **_axes("largest logit at that loss", _rates(free), -1, 4.8),
     )
 
 
@@ -246,7 +251,7 @@ def decay_holds(runs: Iterable[Run], updates: Iterable[int]) -> Quiet:
         alt="Largest attention logit so far against learning rate, for Muon with weight decay 0.1 and without. Without it the "
         "logits at rate 0.1 run into the thousands, with it they stay near a hundred.",
         slider=Slider("update", list(updates), start=len(list(updates)) - 1, show=lambda update: f"{update}"),
-        **_rate_axes(runs, "largest logit so far"),
+        **_axes("largest logit so far", _rates(runs), 0, 4.8),
     )
 
 
@@ -261,11 +266,15 @@ def norms_and_logits(updates: Iterable[int], products: Any, logits: Any) -> Quie
     def line(values: np.ndarray, name: str, colour: str, dash: str) -> dict[str, Any]:
         shown = [float(f"{value:.4g}") for value in values]
         style = {"color": colour, "width": 3, "dash": dash}
-        return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": shown, "line": style}
+        text = {
+            "text": [""] * (len(shown) - 1) + [f"<b>{name}</b>"],
+            "textposition": "bottom left" if dash == "dot" else "top left",
+        }
+        return {"type": "scatter", "mode": "lines+text", "x": x, "y": shown, "line": style, **text}
 
     def draw(layer: int) -> list[dict[str, Any]]:
         return [
-            line(products_UL[:, layer], "product of spectral norms", still.COLOURS["rest"], "dot"),
+            line(products_UL[:, layer], "spectral norms", still.COLOURS["rest"], "dot"),
             line(logits_UL[:, layer], "largest logit", still.COLOURS["attention"], "solid"),
         ]
 
@@ -278,8 +287,5 @@ def norms_and_logits(updates: Iterable[int], products: Any, logits: Any) -> Quie
         alt="Product of the spectral norms of query and key weights, and the largest logit, over the updates of one run on a "
         "logarithmic axis; the slider picks the layer. The norms grow in every layer, the logits of layer 0 hardly do.",
         slider=Slider("layer", range(products_UL.shape[1]), start=products_UL.shape[1] - 1),
-        xaxis={"title": {"text": "update"}},
-        yaxis={"type": "log", "dtick": 1, "range": [-1.2, 2.6]},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        margin={"l": 56, "r": 12, "t": 84, "b": 48},
+        **_axes("query norm times key norm, and logit", {"title": "update"}, -1.2, 2.6),
     )

@@ -5,6 +5,7 @@ Neither library is imported before a figure is shown live; the static face is pl
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,18 +42,19 @@ class Quiet:
     @property
     def figure(self) -> dict[str, Any]:
         if self.slider is None:
-            return {"data": self.draw(), "layout": self._layout(self.title()), "config": _CONFIG}
-        frames = [
-            {"name": str(place), "data": self.draw(value), "layout": {"title": {"text": self.title(value)}}}
-            for place, value in enumerate(self.slider.values)
-        ]
-        start = frames[self.slider.start]
-        layout = self._layout(start["layout"]["title"]["text"]) | {"sliders": [self._native_slider()]}
-        return {"data": start["data"], "layout": layout, "frames": frames, "config": _CONFIG}
+            return {"data": self.draw(), "layout": self._layout({"title": self.title()}), "config": _CONFIG}
+        values = list(enumerate(self.slider.values))
+        frames = [{"name": str(place), "data": self.draw(value)} for place, value in values]
+        titles = {str(place): self.title(value) for place, value in values}
+        start = self.slider.start
+        layout = self._layout({"title": titles[str(start)], "titles": titles}) | {"sliders": [self._native_slider()]}
+        return {"data": frames[start]["data"], "layout": layout, "frames": frames, "config": _CONFIG}
 
-    def _layout(self, title: str) -> dict[str, Any]:
-        heading = {"text": title, "x": 0, "xanchor": "left", "xref": "paper", "font": {"size": 16}}
-        return {"font": {"size": 14}, "height": 420, **self.layout, "title": heading, "meta": {"alt": self.alt}}
+    def _layout(self, words: dict[str, Any]) -> dict[str, Any]:
+        """Titles go into meta: the page writes them above the figure, where long ones wrap (plotly's do not)."""
+        margin = {"l": 52, "r": 12, "t": 36, "b": 48}
+        fixed = {"font": {"size": 14}, "height": 420, "margin": margin, "showlegend": False}
+        return {**fixed, **self.layout, "meta": {"alt": self.alt, **words}}
 
     def _native_slider(self) -> dict[str, Any]:
         options = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
@@ -61,7 +63,7 @@ class Quiet:
             for place, value in enumerate(self.slider.values)
         ]
         current = {"prefix": f"{self.slider.label}: ", "font": {"size": 14}}
-        return {"active": self.slider.start, "steps": steps, "currentvalue": current, "pad": {"t": 36}, "x": 0, "len": 1}
+        return {"active": self.slider.start, "steps": steps, "currentvalue": current, "pad": {"t": 52}, "x": 0, "len": 1}
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {_MIME: self.figure, "text/plain": self.alt}
@@ -84,11 +86,14 @@ class Quiet:
             options=options, value=self.slider.start, description=self.slider.label, style={"description_width": "initial"}
         )
 
+        heading = ipywidgets.HTML()
+
         def redraw(place: int) -> None:
             value = self.slider.values[place]
-            graph_objects.Figure(data=self.draw(value), layout=self._layout(self.title(value))).show(config=_CONFIG)
+            heading.value = f"<b>{html.escape(self.title(value))}</b>"
+            graph_objects.Figure(data=self.draw(value), layout=self._layout({})).show(config=_CONFIG)
 
-        return ipywidgets.VBox([control, ipywidgets.interactive_output(redraw, {"place": control})])
+        return ipywidgets.VBox([heading, control, ipywidgets.interactive_output(redraw, {"place": control})])
 
 
 def quiet(
@@ -111,6 +116,6 @@ def quiet(
         require(inside, "slider.start", slider.start, f"an index of its {len(slider.values)} values")
     figure = Quiet(draw, words, layout, alt, slider)
     made = figure.figure  # what cannot be drawn fails here, not when the cell is displayed
-    require(bool(made["layout"]["title"]["text"].strip()), "title", title, "a sentence")
+    require(bool(made["layout"]["meta"]["title"].strip()), "title", title, "a sentence")
     script_json(made)
     return figure

@@ -131,13 +131,13 @@ def test_plotly_sliders_change_the_numbers(page_at, dark):
         figure.scroll_into_view_if_needed()
         figure.locator(".slider-container").wait_for()
         read = "root => JSON.stringify(root.querySelector('.js-plotly-plot').data.map(trace => trace.y))"
-        title = figure.locator(".gtitle")
+        title = figure.locator(".km-title")
         before = figure.evaluate(read), title.text_content()
         rail = figure.locator(".slider-rail-touch-rect").bounding_box()
         side = 0.03 if index else 0.97
         page.mouse.click(rail["x"] + rail["width"] * side, rail["y"] + rail["height"] / 2)
         page.wait_for_function(
-            "([index, before]) => document.querySelectorAll('.km-plotly .gtitle')[index].textContent !== before",
+            "([index, before]) => document.querySelectorAll('.km-plotly .km-title')[index].textContent !== before",
             arg=[index, before[1]],
         )
         assert figure.evaluate(read) != before[0]

@@ -72,10 +72,11 @@ def test_a_rate_is_drawn_only_where_every_seed_reached_the_loss(runs):
 
 
 def test_decay_compares_the_largest_logit_so_far(runs):
-    frames = muonclip.decay_holds(runs, [60, 300]).figure["frames"]
+    figure = muonclip.decay_holds(runs, [60, 300]).figure
+    frames, title = figure["frames"], figure["layout"]["meta"]["title"]
     free, held = frames[1]["data"]
     assert free["y"][-1] > 1000 > 300 > held["y"][-1] > free["y"][0]
-    assert re.fullmatch(r"Update 300, rate 0.1: [\d,]+ without decay, [\d,]+ with it", frames[1]["layout"]["title"]["text"])
+    assert re.fullmatch(r"Update 300, rate 0.1: [\d,]+ without decay, [\d,]+ with it", title)
     assert frames[0]["data"][0]["y"][-1] <= free["y"][-1]
 
 

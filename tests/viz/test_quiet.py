@@ -22,17 +22,17 @@ def figure(**changes):
 def test_frames_hold_one_drawing_per_value_and_the_slider_names_them():
     made = figure().figure
     assert [frame["data"][0]["y"] for frame in made["frames"]] == [[1, 2, 3], [1, 4, 9], [1, 8, 27]]
-    assert [frame["layout"]["title"]["text"] for frame in made["frames"]] == ["Power 1", "Power 2", "Power 3"]
+    assert made["layout"]["meta"]["titles"] == {"0": "Power 1", "1": "Power 2", "2": "Power 3"}
     (slider,) = made["layout"]["sliders"]
     assert [step["args"][0] for step in slider["steps"]] == [[frame["name"]] for frame in made["frames"]]
     assert [step["label"] for step in slider["steps"]] == ["1", "2", "3"] and slider["active"] == 1
-    assert made["data"][0]["y"] == [1, 4, 9] and made["layout"]["title"]["text"] == "Power 2"
-    assert made["layout"]["meta"] == {"alt": "Three points."}
+    assert made["data"][0]["y"] == [1, 4, 9] and made["layout"]["meta"]["title"] == "Power 2"
+    assert made["layout"]["meta"]["alt"] == "Three points."
 
 
 def test_without_a_slider_there_is_one_drawing():
     made = figure(slider=None, title="A line").figure
-    assert "frames" not in made and made["data"] == powers() and made["layout"]["title"]["text"] == "A line"
+    assert "frames" not in made and made["data"] == powers() and made["layout"]["meta"]["title"] == "A line"
 
 
 def test_the_static_face_is_plotlys_json(monkeypatch):
@@ -45,11 +45,11 @@ def test_the_live_face_draws_again_for_each_value(monkeypatch):
     graph_objects = pytest.importorskip("plotly.graph_objects")
     shown = []
     monkeypatch.setattr(graph_objects.Figure, "show", lambda self, **_: shown.append(self))
-    control, _ = figure().widget().children
+    heading, control, _ = figure().widget().children
     assert control.index == 1
     control.index = 2
     assert [tuple(one.data[0].y) for one in shown] == [(1, 4, 9), (1, 8, 27)]
-    assert shown[-1].layout.title.text == "Power 3"
+    assert heading.value == "<b>Power 3</b>"
 
 
 @pytest.mark.parametrize(
