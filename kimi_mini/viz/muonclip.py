@@ -2,77 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..checks import require
 from . import still
+from .muonclip_runs import LIMIT, TAIL, Run, load_runs, pick
 from .quiet import Quiet, Slider, quiet
-from .series import pack, unpack
+from .series import pack
 from .stage import Stage, stage
 
-LIMIT = 100.0  # K2's tau: the level that the figures ask about
-TAIL = 50  # updates at the end whose mean loss is compared
+__all__ = ["at_equal_loss", "bricks", "decay_holds", "load_runs", "logit_at_loss", "norms_and_logits", "pick", "runaway"]
+
 _THIN = 2  # of the recorded updates, the page carries every second one
-
-
-@dataclass(frozen=True)
-class Run:
-    """One recorded point as arrays over its recorded updates: loss [n], max_logits and log_gamma [n, layers, heads]."""
-
-    optimizer: str
-    lr: float
-    tau: float
-    seed: int
-    decay: float
-    every: int
-    loss: np.ndarray
-    max_logits: np.ndarray
-    log_gamma: np.ndarray
-
-    @property
-    def end_loss(self) -> float:
-        """Mean loss of the last TAIL updates, of which every second is recorded."""
-        return float(self.loss[-TAIL // self.every :].mean())
-
-    @property
-    def passed(self) -> int:
-        """Heads whose largest logit was above LIMIT at some recorded update."""
-        return int((self.max_logits.max(0) > LIMIT).sum())
-
-
-def load_runs(folder: str | Path) -> list[Run]:
-    """The recorded points of `runs.muonclip`. Raises ValueError for a folder without any, or with unequal lengths."""
-    runs = [_run(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(Path(folder).glob("*.json"))]
-    require(bool(runs), "folder", str(folder), "one with recorded points; `python -m runs.muonclip` makes them")
-    lengths = {len(run.loss) for run in runs}
-    require(len(lengths) == 1, "recorded updates", sorted(lengths), "the same in every run")
-    return runs
-
-
-def max_logits(row: Mapping[str, Any]) -> np.ndarray:
-    """[recorded updates, layers, heads] of a recorded point, to about half a percent."""
-    return np.sinh(unpack(row["max_logits_asinh"], row["shape"]))
-
-
-def _run(row: Mapping[str, Any]) -> Run:
-    point, shape = row["point"], row["shape"]
-    return Run(
-        point["optimizer"], point["lr"], float(point["tau"]), point["seed"], row["weight_decay"], row["every"],
-        unpack(row["loss"], shape[:1]), max_logits(row), unpack(row["log_gamma"], shape),
-    )  # fmt: skip
-
-
-def pick(runs: Iterable[Run], **wanted: Any) -> list[Run]:
-    """The runs with these settings, such as `optimizer="muon", lr=0.1, tau=math.inf`; decay is 0 unless it is named."""
-    wanted = {"decay": 0.0} | wanted
-    return [run for run in runs if all(getattr(run, name) == value for name, value in wanted.items())]
 
 
 # ---- the runaway heads -------------------------------------------------------------------------------------------------
@@ -159,15 +104,26 @@ def bricks(before: Any, after: Mapping[str, Any], *, gamma: float, layer: int) -
 
 # ---- quiet figures -----------------------------------------------------------------------------------------------------
 
-_STYLE = {"muon": ("Muon", still.COLOURS["optimizer"], "circle"), "adamw": ("AdamW", still.COLOURS["rest"], "square")}
+_STYLE = {
+    "muon": ("Muon", still.COLOURS["optimizer"], "circle", True),
+    "adamw": ("AdamW", still.COLOURS["rest"], "square", False),
+}
 
 
-def _points(name: str, colour: str, symbol: str, groups: Mapping[float, list[float]]) -> dict[str, Any]:
+def _named(name: str, count: int, low: bool) -> dict[str, Any]:
+    """The name of a line of `count` points: above its end or, for the lower one of two, below a point within."""
+    texts = [""] * count
+    if count:
+        texts[count // 2 if low else -1] = f"<b>{name}</b>"
+    return {"text": texts, "textposition": "bottom right" if low else "top left"}
+
+
+def _points(name: str, colour: str, symbol: str, low: bool, groups: Mapping[float, list[float]]) -> dict[str, Any]:
     """Geometric mean over seeds with bars from the smallest to the largest, against the learning rate."""
     middle = {x: math.exp(float(np.mean(np.log(values)))) for x, values in groups.items() if values}
     return {
         "type": "scatter", "mode": "lines+markers+text", "x": list(middle), "y": list(middle.values()),
-        "text": [""] * (len(middle) - 1) + [f"<b>{name}</b>"], "textposition": "top left",
+        **_named(name, len(middle), low),
         "marker": {"color": colour, "size": 10, "symbol": symbol}, "line": {"color": colour, "width": 2},
         "error_y": {
             "type": "data", "symmetric": False, "color": colour,
@@ -230,16 +186,19 @@ def decay_holds(runs: Iterable[Run], updates: Iterable[int]) -> Quiet:
     runs = [run for run in runs if run.optimizer == "muon" and run.tau == math.inf]
     decays = sorted({run.decay for run in runs})
     rates = sorted({run.lr for run in runs})
-    names = {decay: f"weight decay {decay:g}" if decay else "no weight decay" for decay in decays}
-    colours = dict(zip(decays, (still.COLOURS["optimizer"], still.COLOURS["rest"]), strict=True))
+    style = {
+        decay: (f"weight decay {decay:g}", still.COLOURS["rest"], "square", True)
+        if decay
+        else ("no weight decay", still.COLOURS["optimizer"], "circle", False)
+        for decay in decays
+    }
 
     def largest(decay: float, update: int) -> dict[float, list[float]]:
         count = {lr: pick(runs, lr=lr, decay=decay) for lr in rates}
         return {lr: [float(run.max_logits[: update // run.every].max()) for run in found] for lr, found in count.items()}
 
     def draw(update: int) -> list[dict[str, Any]]:
-        marks = dict(zip(decays, ("circle", "square"), strict=True))
-        return [_points(names[decay], colours[decay], marks[decay], largest(decay, update)) for decay in decays]
+        return [_points(*style[decay], largest(decay, update)) for decay in decays]
 
     def title(update: int) -> str:
         free, held = (np.mean(largest(decay, update)[max(rates)]) for decay in decays)
@@ -263,20 +222,19 @@ def norms_and_logits(updates: Iterable[int], products: Any, logits: Any) -> Quie
     """
     x, products_UL, logits_UL = list(updates), np.asarray(products, dtype=float), np.asarray(logits, dtype=float)
 
-    def line(values: np.ndarray, name: str, colour: str, dash: str) -> dict[str, Any]:
-        shown = [float(f"{value:.4g}") for value in values]
-        style = {"color": colour, "width": 3, "dash": dash}
-        text = {
-            "text": [""] * (len(shown) - 1) + [f"<b>{name}</b>"],
-            "textposition": "bottom left" if dash == "dot" else "top left",
-        }
-        return {"type": "scatter", "mode": "lines+text", "x": x, "y": shown, "line": style, **text}
-
     def draw(layer: int) -> list[dict[str, Any]]:
-        return [
-            line(products_UL[:, layer], "spectral norms", still.COLOURS["rest"], "dot"),
-            line(logits_UL[:, layer], "largest logit", still.COLOURS["attention"], "solid"),
+        lines = [
+            (products_UL[:, layer], "spectral norms", still.COLOURS["rest"], "dot"),
+            (logits_UL[:, layer], "largest logit", still.COLOURS["attention"], "solid"),
         ]
+        low = min(lines, key=lambda each: each[0][-1])[1]
+        return [
+            {
+                "type": "scatter", "mode": "lines+text", "x": x, "y": [float(f"{value:.4g}") for value in values],
+                "line": {"color": colour, "width": 3, "dash": dash}, **_named(name, len(x), name == low),
+            }
+            for values, name, colour, dash in lines
+        ]  # fmt: skip
 
     def title(layer: int) -> str:
         return f"Layer {layer}: norms reach {products_UL[-1, layer]:.0f}, the largest logit {logits_UL[-1, layer]:.0f}"

@@ -134,7 +134,7 @@ def test_plotly_sliders_change_the_numbers(page_at, dark):
         title = figure.locator(".km-title")
         before = figure.evaluate(read), title.text_content()
         rail = figure.locator(".slider-rail-touch-rect").bounding_box()
-        side = 0.03 if index else 0.97
+        side = 0.97 if index == 1 else 0.03  # away from where each slider starts
         page.mouse.click(rail["x"] + rail["width"] * side, rail["y"] + rail["height"] / 2)
         page.wait_for_function(
             "([index, before]) => document.querySelectorAll('.km-plotly .km-title')[index].textContent !== before",

@@ -8,7 +8,7 @@ import pytest
 
 from kimi_mini import corpus
 from kimi_mini.dev import ROOT
-from kimi_mini.viz.muonclip import max_logits
+from kimi_mini.viz.muonclip_runs import max_logits
 from kimi_mini.viz.series import pack, unpack
 from runs import muonclip
 from runs.muonclip import Point

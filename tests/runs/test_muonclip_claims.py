@@ -5,7 +5,7 @@ import math
 import pytest
 
 from kimi_mini.dev import ROOT
-from kimi_mini.viz.muonclip import load_runs, pick
+from kimi_mini.viz.muonclip_runs import load_runs, pick
 from runs.muonclip import FOLDER, LEARNING_RATES, SEEDS
 
 

@@ -1,5 +1,6 @@
 """The figures of MuonClip draw what was recorded, and refuse what is not a recording."""
 
+import json
 import math
 import re
 import shutil
@@ -10,7 +11,7 @@ import pytest
 
 from kimi_mini.dev import ROOT
 from kimi_mini.viz import muonclip
-from kimi_mini.viz.series import unpack
+from kimi_mini.viz.series import pack, unpack
 
 FOLDER = ROOT / "book" / "data" / "muonclip"
 
@@ -98,9 +99,9 @@ def test_recordings_of_unequal_length_are_refused(tmp_path):
     for name in names:
         shutil.copy(FOLDER / name, tmp_path)
     text = (tmp_path / names[0]).read_text()
-    row = muonclip.json.loads(text)
+    row = json.loads(text)
     row["shape"][0] = 1
-    row["loss"], row["max_logits_asinh"], row["log_gamma"] = (muonclip.pack(np.zeros(n)) for n in (1, 24, 24))
-    (tmp_path / names[0]).write_text(muonclip.json.dumps(row))
+    row["loss"], row["max_logits_asinh"], row["log_gamma"] = (pack(np.zeros(n)) for n in (1, 24, 24))
+    (tmp_path / names[0]).write_text(json.dumps(row))
     with pytest.raises(ValueError, match="recorded updates"):
         muonclip.load_runs(tmp_path)
