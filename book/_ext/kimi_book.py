@@ -115,8 +115,10 @@ def _add_scripts(app: Sphinx, page: str, template: str, context: dict, doctree) 
     """Chapters load the stage; pages with a plotly figure load plotly too. Classic scripts: file:// refuses modules."""
     if doctree is None:
         return
+    # A label that hides the words a reader sees cannot be spoken to.
+    context["body"] = context["body"].replace(' aria-label="Toggle hidden content"', "")
     for name in app.config.kimi_stage:
         (app.add_css_file if name.endswith(".css") else app.add_js_file)(f"stage/{name}")
-    if 'class="km-plotly"' in context.get("body", ""):
+    if 'class="km-plotly ' in context.get("body", ""):
         for name in PLOTLY_SCRIPTS:
             app.add_js_file(name)

@@ -9,7 +9,7 @@ from docutils import nodes
 from sphinx.util import logging
 
 MIME_TYPE = "application/vnd.plotly.v1+json"
-CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCloud"]}
+CONFIG = {"responsive": True, "displayModeBar": False}
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class PlotlyOutput:
         fields = {"data": figure["data"], "layout": figure["layout"], "frames": figure.get("frames"), "config": CONFIG}
         payload = json.dumps(fields).replace("</", r"<\/")  # a string in the figure must not end the script
         markup = (
-            f'<div class="km-plotly" role="img" aria-label="{html.escape(alt)}">'
-            f'<script type="application/json">{payload}</script></div>'
+            f'<div class="km-plotly km-stage km-alive"><script type="application/json">{payload}</script>'
+            f'<div class="km-picture" role="img" aria-label="{html.escape(alt)}"></div></div>'
         )
         return [nodes.raw(text=markup, format="html")]

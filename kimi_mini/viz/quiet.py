@@ -1,4 +1,4 @@
-"""Quiet figures: one drawing function, two faces. Plotly frames and a native slider in a built page, ipywidgets in a kernel.
+"""Quiet figures: one drawing function, two faces. Plotly frames under a slider in a built page, ipywidgets in a kernel.
 
 Neither library is imported before a figure is shown live; the static face is plain JSON.
 """
@@ -14,7 +14,6 @@ from ..checks import require
 from .stage import book_is_built, script_json
 
 _MIME = "application/vnd.plotly.v1+json"
-_CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCloud"]}
 
 Traces = list[dict[str, Any]]
 
@@ -41,29 +40,21 @@ class Quiet:
 
     @property
     def figure(self) -> dict[str, Any]:
+        """Plotly's JSON. `layout.meta` has what the page draws itself (plotly-figures.js): alt text, titles, the slider."""
         if self.slider is None:
-            return {"data": self.draw(), "layout": self._layout({"title": self.title()}), "config": _CONFIG}
-        values = list(enumerate(self.slider.values))
-        frames = [{"name": str(place), "data": self.draw(value)} for place, value in values]
-        titles = {str(place): self.title(value) for place, value in values}
-        start = self.slider.start
-        layout = self._layout({"title": titles[str(start)], "titles": titles}) | {"sliders": [self._native_slider()]}
-        return {"data": frames[start]["data"], "layout": layout, "frames": frames, "config": _CONFIG}
+            return {"data": self.draw(), "layout": self._layout({"title": self.title()})}
+        values = list(self.slider.values)
+        frames = [{"name": str(place), "data": self.draw(value)} for place, value in enumerate(values)]
+        titles = [self.title(value) for value in values]
+        labels = [self.slider.show(value) for value in values]
+        words = {"titles": titles, "slider": {"label": self.slider.label, "labels": labels, "start": self.slider.start}}
+        data = frames[self.slider.start]["data"]
+        return {"data": data, "layout": self._layout({"title": titles[self.slider.start], **words}), "frames": frames}
 
     def _layout(self, words: dict[str, Any]) -> dict[str, Any]:
-        """Titles go into meta: the page writes them above the figure, where long ones wrap (plotly's do not)."""
         margin = {"l": 52, "r": 12, "t": 36, "b": 48}
-        fixed = {"font": {"size": 14}, "height": 420, "margin": margin, "showlegend": False}
+        fixed = {"font": {"size": 14}, "height": 380, "margin": margin, "showlegend": False}
         return {**fixed, **self.layout, "meta": {"alt": self.alt, **words}}
-
-    def _native_slider(self) -> dict[str, Any]:
-        options = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
-        steps = [
-            {"label": self.slider.show(value), "method": "animate", "args": [[str(place)], options]}
-            for place, value in enumerate(self.slider.values)
-        ]
-        current = {"prefix": f"{self.slider.label}: ", "font": {"size": 14}}
-        return {"active": self.slider.start, "steps": steps, "currentvalue": current, "pad": {"t": 52}, "x": 0, "len": 1}
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {_MIME: self.figure, "text/plain": self.alt}
@@ -91,7 +82,7 @@ class Quiet:
         def redraw(place: int) -> None:
             value = self.slider.values[place]
             heading.value = f"<b>{html.escape(self.title(value))}</b>"
-            graph_objects.Figure(data=self.draw(value), layout=self._layout({})).show(config=_CONFIG)
+            graph_objects.Figure(data=self.draw(value), layout=self._layout({})).show(config={"displayModeBar": False})
 
         return ipywidgets.VBox([heading, control, ipywidgets.interactive_output(redraw, {"place": control})])
 

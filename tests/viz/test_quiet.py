@@ -22,10 +22,8 @@ def figure(**changes):
 def test_frames_hold_one_drawing_per_value_and_the_slider_names_them():
     made = figure().figure
     assert [frame["data"][0]["y"] for frame in made["frames"]] == [[1, 2, 3], [1, 4, 9], [1, 8, 27]]
-    assert made["layout"]["meta"]["titles"] == {"0": "Power 1", "1": "Power 2", "2": "Power 3"}
-    (slider,) = made["layout"]["sliders"]
-    assert [step["args"][0] for step in slider["steps"]] == [[frame["name"]] for frame in made["frames"]]
-    assert [step["label"] for step in slider["steps"]] == ["1", "2", "3"] and slider["active"] == 1
+    assert made["layout"]["meta"]["titles"] == ["Power 1", "Power 2", "Power 3"]
+    assert made["layout"]["meta"]["slider"] == {"label": "power", "labels": ["1", "2", "3"], "start": 1}
     assert made["data"][0]["y"] == [1, 4, 9] and made["layout"]["meta"]["title"] == "Power 2"
     assert made["layout"]["meta"]["alt"] == "Three points."
 
