@@ -187,9 +187,9 @@ def decay_holds(runs: Iterable[Run], updates: Iterable[int]) -> Quiet:
     decays = sorted({run.decay for run in runs})
     rates = sorted({run.lr for run in runs})
     style = {
-        decay: (f"weight decay {decay:g}", still.COLOURS["rest"], "square", True)
+        decay: (f"decay {decay:g}", still.COLOURS["rest"], "square", True)
         if decay
-        else ("no weight decay", still.COLOURS["optimizer"], "circle", False)
+        else ("no decay", still.COLOURS["optimizer"], "circle", False)
         for decay in decays
     }
 
