@@ -8,7 +8,7 @@ import kimi_mini as km
 from kimi_mini.labs import Case
 from labs.course.exercise import Coding, Mistake, Variant
 
-from .configs import SMALL, draw
+from .configs import SMALL, SMALL_NAME, draw
 from .source import docstring, patched
 
 _BODY = """\
@@ -87,29 +87,28 @@ _UNCHANGED = "This is the cache without the change: the package's own function g
 
 def _shapes(seed: int) -> tuple[tuple[str, km.ModelConfig, int], ...]:
     rng = random.Random(seed)
-    long = rng.randrange(2_000, 9_000)
     return (
-        ("km.NANO with 10 layers, 100 tokens", SMALL, 100),
-        (f"km.K2, {long} tokens", km.K2, long),
-        ("a drawn config", draw(rng), rng.randrange(300, 1_000)),
+        (SMALL_NAME, SMALL, 100),
+        ("km.K2", km.K2, rng.randrange(2_000, 9_000)),
+        (*draw(rng), rng.randrange(300, 1_000)),
     )
+
+
+def _case(name: str, config: km.ModelConfig, *others: int | str) -> Case:
+    return Case(", ".join((name, *map(repr, others))), (config, *others))
 
 
 def _cases(seed: int) -> tuple[Case, ...]:
-    return tuple(
-        Case(f"{kind}, {name}", (config, tokens, kind))
-        for name, config, tokens in _shapes(seed)
-        for kind in ("mla", "mha", "gqa")
-    )
+    return tuple(_case(name, config, tokens, kind) for name, config, tokens in _shapes(seed) for kind in ("mla", "mha", "gqa"))
 
 
 def _window_cases(seed: int) -> tuple[Case, ...]:
-    """A window shorter than the text, and one that is longer."""
+    """Windows shorter than the text, and one that is longer."""
     rng = random.Random(seed)
     shapes = _shapes(seed)
     windows = (64, rng.randrange(128, 1_024), shapes[2][2] + rng.randrange(1, 500))
     return tuple(
-        Case(f"{kind}, {name}, window {window}", (config, tokens, kind, window))
+        _case(name, config, tokens, kind, window)
         for (name, config, tokens), window in zip(shapes, windows, strict=True)
         for kind in ("mla", "mha", "gqa")
     )

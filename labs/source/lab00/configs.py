@@ -1,4 +1,4 @@
-"""Configs to count: one that can be read at a glance, a released one, and drawn ones in which no two widths agree."""
+"""Configs to count, each under a name that is Python: what a student pastes to try the same one."""
 
 from __future__ import annotations
 
@@ -7,38 +7,34 @@ import random
 import kimi_mini as km
 
 # Nine of its layers have experts: an odd number, so that "every second" must be rounded the right way.
-SMALL = km.NANO.replace(num_hidden_layers=10)
+SMALL_NAME = "km.NANO.replace(num_hidden_layers=10, v_head_dim=20)"
+SMALL = km.NANO.replace(num_hidden_layers=10, v_head_dim=20)
 
 
-def draw(rng: random.Random, **fixed) -> km.ModelConfig:
-    """A small config whose widths all differ, so that a formula with the wrong field gives another number.
+def draw(rng: random.Random, **fixed) -> tuple[str, km.ModelConfig]:
+    """A small config and its name. Its widths differ, so that a formula with the wrong field gives another number.
 
     Two or more dense layers, so many that a quarter of all layers is more than a quarter of those with experts; two or more
-    shared experts; an even number of experts per token. `fixed` fields override.
+    shared experts. `fixed` fields are set besides.
     """
-    nope, value, rope = rng.sample((8, 10, 12, 14, 18, 20), 3)
-    hidden, intermediate, expert, query, latent = rng.sample(range(24, 100, 4), 5)
-    experts = rng.choice((12, 16, 20, 24))
-    sizes = dict(
-        vocab_size=rng.randrange(160, 400, 8), hidden_size=hidden, num_hidden_layers=rng.choice((8, 9, 12, 13)),
-        num_attention_heads=rng.choice((3, 5, 7)), q_lora_rank=query, kv_lora_rank=latent, qk_nope_head_dim=nope,
-        qk_rope_head_dim=rope, v_head_dim=value, intermediate_size=intermediate, moe_intermediate_size=expert,
-        n_routed_experts=experts, num_experts_per_tok=rng.choice((2, 4)), n_shared_experts=rng.choice((2, 3)),
-        first_k_dense_replace=rng.choice((2, 3)), max_position_embeddings=4096,
-    )  # fmt: skip
-    return km.ModelConfig(**sizes | fixed)
-
-
-def drawn(seed: int) -> dict[str, km.ModelConfig]:
-    """Three drawn configs by name: as K2, with its head tied to the embedding, and without a latent for queries."""
-    rng = random.Random(seed)
-    return {
-        "a drawn config": draw(rng),
-        "a drawn config with tied embeddings": draw(rng, tie_word_embeddings=True),
-        "a drawn config without a query latent": draw(rng, q_lora_rank=None),
-    }
+    changes = dict(
+        num_hidden_layers=rng.choice((8, 9, 12, 13)),
+        first_k_dense_replace=rng.choice((2, 3)),
+        num_attention_heads=rng.choice((3, 5, 7)),
+        v_head_dim=rng.choice((10, 12, 18, 20)),
+        moe_intermediate_size=rng.choice((20, 28, 36, 44)),
+        n_shared_experts=rng.choice((2, 3)),
+    )
+    changes |= fixed
+    fields = ", ".join(f"{field}={value!r}" for field, value in changes.items())
+    return f"km.NANO.replace({fields})", km.NANO.replace(**changes)
 
 
 def spread(seed: int) -> dict[str, km.ModelConfig]:
-    """What parameter counts are tried on: small and readable first, so that its message is the one that is seen."""
-    return {"km.NANO with 10 layers": SMALL, "km.MOONLIGHT": km.MOONLIGHT, **drawn(seed)}
+    """What parameter counts are tried on, the most readable first: its message is the one that a student sees.
+
+    After it a released config without a query latent, and drawn ones: as K2, with a tied head, without a query latent.
+    """
+    rng = random.Random(seed)
+    drawn = (draw(rng), draw(rng, tie_word_embeddings=True), draw(rng, q_lora_rank=None))
+    return {SMALL_NAME: SMALL, "km.MOONLIGHT": km.MOONLIGHT, **dict(drawn)}

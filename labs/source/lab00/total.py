@@ -40,7 +40,7 @@ _ALWAYS = (
     ),
     Mistake(
         "dense MLP on top of experts", "moe = c.num_hidden_layers - dense", "moe = c.num_hidden_layers",
-        "Layers with a dense MLP have no experts and no router: count those in num_hidden_layers - first_k_dense_replace layers.",
+        "Layers with a dense MLP have no experts and no router: num_hidden_layers - first_k_dense_replace layers have them.",
     ),
     Mistake(
         "dense MLP in every layer", "dense * mlp", "c.num_hidden_layers * mlp",
@@ -56,7 +56,7 @@ _ALWAYS = (
     ),
     Mistake(
         "latents' norms missing", "latent_norms = (c.q_lora_rank or 0) + c.kv_lora_rank", "latent_norms = 0",
-        "Each latent has a norm of its own: q_lora_rank numbers (where there is a query latent) and kv_lora_rank, in each layer.",
+        "Each latent has a norm of its own: q_lora_rank numbers (where there is a query latent) and kv_lora_rank, per layer.",
     ),
     Mistake(
         "query latent's norm missing", "latent_norms = (c.q_lora_rank or 0) + c.kv_lora_rank", "latent_norms = c.kv_lora_rank",
