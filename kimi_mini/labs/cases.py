@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from .codec import decode, encode
 
 RELATIVE = 1e-4  # of the largest number in the expected value: room for float32, none for a wrong formula
+_NOT_THE_STUDENTS = (os.path.dirname(__file__), os.path.dirname(torch.__file__))
 
 
 @dataclass(frozen=True)
@@ -51,18 +53,22 @@ def store(case: Case) -> dict[str, Any]:
 def attempt(function: Callable, stored: dict[str, Any]) -> dict[str, Any]:
     """Call `function` on a stored case. Returns {"result", "arguments", "largest"}, or {"error", "line"}; never raises.
 
-    What the function prints is dropped. The random state is fixed, and the arguments are fresh copies.
+    What the function prints is dropped. The random state is fixed and put back, and the arguments are fresh copies.
     """
     args = decode(stored["args"])
-    torch.manual_seed(0)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), torch.no_grad(), _Largest() as spy:
-            result = function(*args)
-        arguments = encode(args) if stored["in_place"] else None
-        return {"result": encode(result), "arguments": arguments, "largest": spy.elements}
-    except Exception as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
-        return {"error": f"{type(error).__name__}: {error}"[:500], "line": frames[-1].line if frames else None}
+    dtype = torch.get_default_dtype()
+    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+        torch.manual_seed(0)
+        try:
+            with _Largest() as spy:
+                result = function(*args)
+            arguments = encode(args) if stored["in_place"] else None
+            return {"result": encode(result), "arguments": arguments, "largest": spy.elements}
+        except (Exception, SystemExit) as error:
+            frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_NOT_THE_STUDENTS)]
+            return {"error": f"{type(error).__name__}: {error}"[:500], "line": frames[-1].line if frames else None}
+        finally:
+            torch.set_default_dtype(dtype)
 
 
 def unsolved(outcome: dict[str, Any]) -> bool:
@@ -102,7 +108,7 @@ def _differ(expected: Any, got: Any, where: str) -> str | None:
     if isinstance(got, Tensor) and got.numel() == 1:
         got = got.item()
     if isinstance(expected, float) and isinstance(got, (int, float)):
-        close = math.isclose(expected, got, rel_tol=RELATIVE, abs_tol=1e-9) or expected == got
+        close = math.isclose(expected, got, rel_tol=RELATIVE, abs_tol=1e-9) or (expected != expected and got != got)
         return None if close else f"{where} should be {expected:.6g}; it is {got:.6g}"
     if hasattr(expected, "calls"):
         got_calls = got.calls if hasattr(got, "calls") else got
