@@ -1,0 +1,44 @@
+"""A twist of this lab is written as patches of the practice version, so that what differs can be seen at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from kimi_mini.checks import require
+from kimi_mini.labs import Case
+from labs.course.exercise import Mistake, Variant
+
+
+def changed(source: str, *patches: tuple[str, str]) -> str:
+    """`source` with every (old, new) in place. Raises ValueError where `old` is not found exactly once."""
+    for old, new in patches:
+        require(source.count(old) == 1, f"places of {old!r}", source.count(old), "exactly 1")
+        source = source.replace(old, new)
+    return source
+
+
+def twist(
+    practice: Variant,
+    name: str,
+    change: str,
+    *patches: tuple[str, str],
+    cases: Callable[[int], tuple[Case, ...]] | None = None,
+    besides: tuple[str, ...] = (),
+) -> Variant:
+    """A twist of `practice`, with its mistakes where their patch still fits (but for those named in `besides`).
+
+    One more mistake is not to have changed anything.
+    """
+    rename = (f"def {practice.function}(", f"def my_{practice.function}(")
+    solution = changed(practice.solution, rename, *patches)
+    unchanged = Mistake(
+        "the practice version",
+        solution,
+        changed(practice.solution, rename),
+        "this is the practice version. Yours differs: " + change,
+    )
+    kept = [each for each in practice.mistakes if solution.count(each.old) == 1 and each.name not in besides]
+    return replace(
+        practice, name=name, change=change, solution=solution, mistakes=(unchanged, *kept), cases=cases or practice.cases
+    )
