@@ -82,8 +82,6 @@ _SIZES = (
     Mistake("four bytes a number", _SIZE, _SIZE.replace("2 * ", "4 * "), "You took 4 bytes a number; here each takes 2."),
 )  # fmt: skip
 
-_UNCHANGED = "This is the cache without the change: the package's own function gives it too."
-
 
 def _shapes(seed: int) -> tuple[tuple[str, km.ModelConfig, int], ...]:
     rng = random.Random(seed)
@@ -118,8 +116,7 @@ def _twist(name: str, change: str, size: str, *mistakes: Mistake, extra: str = "
     """`size` stands in place of the line that multiplies; every common mistake stays one."""
     doc = docstring("What cache_size returns, {'bytes': int, 'gib': float}, with one change.", change)
     solution = f"def my_cache_size(config, tokens, kind{extra}):\n{doc}\n{patched(_BODY, (_SIZE, size))}"
-    unchanged = Mistake("unchanged", size, _SIZE, _UNCHANGED)
-    return Variant(name, solution, cases, (unchanged, *mistakes, *_COMMON), change)
+    return Variant(name, solution, cases, (*mistakes, *_COMMON), change)
 
 
 _TWISTS = (
@@ -129,6 +126,10 @@ _TWISTS = (
         "layers = c.num_hidden_layers\n"
         "    kept = (layers + 1) // 2 * tokens + layers // 2 * min(tokens, window)\n"
         "    size = 2 * (keys + rest) * kept",
+        Mistake(
+            "no window", "min(tokens, window)", "tokens",
+            "This is the cache without a window: layers 1, 3, 5, ... keep at most `window` tokens.",
+        ),
         Mistake(
             "window longer than the text", "min(tokens, window)", "window",
             "A layer cannot keep more tokens than there are: where tokens < window it keeps `tokens`.",
