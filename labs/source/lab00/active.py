@@ -51,6 +51,10 @@ _COMMON = (
         "The shared experts are missing: every token uses them on top of its num_experts_per_tok routed ones.",
     ),
     Mistake(
+        "one shared expert always", " * c.n_shared_experts * expert", " * expert",
+        "You counted one shared expert per MoE layer; the config says how many: n_shared_experts.",
+    ),
+    Mistake(
         "routers missing", "routers + mlps", "mlps",
         "The routers work for every token, all of their rows: each expert is scored before any is chosen.",
     ),

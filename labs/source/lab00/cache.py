@@ -45,6 +45,10 @@ _COMMON = (
         "A key of this config has a content part and a rotary part: qk_nope_head_dim + qk_rope_head_dim numbers per head.",
     ),
     Mistake(
+        "MHA with keys as wide as values", _MHA, _MHA.replace("qk_head_dim", "v_head_dim"),
+        "Keys are not as wide as values here: qk_nope_head_dim + qk_rope_head_dim numbers per head, beside v_head_dim.",
+    ),
+    Mistake(
         "MHA without values", _MHA, "keys, rest = c.num_attention_heads * c.qk_head_dim, 0",
         "MHA keeps keys and values: qk_nope_head_dim + qk_rope_head_dim + v_head_dim numbers per head.",
     ),
