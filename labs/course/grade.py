@@ -40,7 +40,7 @@ class Grader:
             wrong = [(mistake.hint, variant.mutant(mistake)) for mistake in variant.mistakes]
             wrong.append((NOT_CHANGED.format(change=variant.change), exercise.practice.solution))
             wrong += [(ANOTHER, other.solution) for other in exercise.twists if other is not variant]
-            found = measure(variant, self.key.seed(self.spec.name, exercise.name), wrong)
+            found = measure(variant, variant.cases(self.key.seed(self.spec.name, exercise.name)), wrong)
             self._hidden[exercise.name][variant.name] = found
         return self._hidden[exercise.name][variant.name]
 
@@ -55,7 +55,7 @@ class Grader:
         for path in (folder / f"{self.spec.name}.ipynb", folder / answers_file(self.spec.name)):
             try:
                 digest.update(hashlib.sha256(read_plain(path)).digest())
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 digest.update(str(error).encode())
         return digest.hexdigest()
 
