@@ -46,9 +46,10 @@ def qk_clip_(weights, max_logits_H, tau):
 '''
 
 PACKAGE = """
+from torch.nn import Parameter
+
 import kimi_mini as km
 from kimi_mini.model.mla import MLA
-from torch.nn import Parameter
 
 
 def qk_clip_(weights, max_logits_H, tau):
