@@ -48,7 +48,12 @@ def alike(one: dict[str, Any], other: dict[str, Any], largest: int | None = None
     if [shape for shape, _ in one["parts"]] != [shape for shape, _ in other["parts"]]:
         return False
     pairs = ((decode(a), decode(b)) for (_, a), (_, b) in zip(one["parts"], other["parts"], strict=True))
-    return all(bool(((a - b).abs() <= RELATIVE * a.abs().max()).all()) for a, b in pairs)
+    return all(_close(a, b) for a, b in pairs)
+
+
+def _close(a: Tensor, b: Tensor) -> bool:
+    room = RELATIVE * float(a[a.isfinite()].abs().max()) if a.isfinite().any() else 0.0
+    return bool((((a - b).abs() <= room) | (a == b) | (a.isnan() & b.isnan())).all())
 
 
 def _part(value: Any) -> list[Any]:

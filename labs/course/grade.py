@@ -127,7 +127,7 @@ def judge(exercise: Coding, check: dict[str, Any], tried: Tried) -> dict[str, An
         return _mark(0, f"{why} In {failed[0]}, {tried.why}")
     if "error" in outcomes[first]:
         why += f" In {failed[0]}, it stopped with {error_kind(outcomes[first]['error'])}."
-    hint = _recognise(check, outcomes, first)
+    hint = _recognise(check, outcomes, passed)
     return _mark(0, f"{why} It looks like this: {hint}" if hint else why)
 
 
@@ -149,9 +149,9 @@ def _passes(case: dict[str, Any], outcome: dict[str, Any]) -> bool:
         return False  # what attempt() never writes: the hand-in wrote it itself
 
 
-def _recognise(check: dict[str, Any], outcomes: list[dict[str, Any]], first: int) -> str | None:
+def _recognise(check: dict[str, Any], outcomes: list[dict[str, Any]], right: list[bool]) -> str | None:
     try:
-        return recognise(check, outcomes, first)
+        return recognise(check, outcomes, right)
     except (ValueError, RecursionError):
         return None
 

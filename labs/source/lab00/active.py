@@ -51,6 +51,10 @@ _COMMON = (
         "The shared experts are missing: every token uses them on top of its num_experts_per_tok routed ones.",
     ),
     Mistake(
+        "one shared expert always", " * c.n_shared_experts * expert", " * expert",
+        "You counted one shared expert per MoE layer; the config says how many: n_shared_experts.",
+    ),
+    Mistake(
         "routers missing", "routers + mlps", "mlps",
         "The routers work for every token, all of their rows: each expert is scored before any is chosen.",
     ),
@@ -90,7 +94,6 @@ _EMBEDDING = (
     ),
 )  # fmt: skip
 
-_PACKAGE_HINT = "This is the package's own number: for the practice version. Read what changed, and which convention is named."
 _UNCHANGED = "The convention is right, but this is the count without the change."
 
 
@@ -103,9 +106,8 @@ def _twist(name: str, change: str, convention: str, changes: tuple[tuple[str, st
     doc = docstring("Every number that one token uses, with one change.", change, convention)
     solution = f"{_IMPORT}def my_active_parameters(config):\n{doc}\n{patched(_BODY, *changes)}"
     known = (*_COMMON, _ALL_EXPERTS, *_EMBEDDING)
-    package = Mistake("the package's number", _RETURN, "return km.count_parameters(c).activated", _PACKAGE_HINT)
     common = (mistake for mistake in known if mistake.old in solution)
-    return Variant(name, solution, _cases, (package, *mistakes, *common), f"{change} {convention}")
+    return Variant(name, solution, _cases, (*mistakes, *common), f"{change} {convention}")
 
 
 _COUNT_BOTH = "Convention: embedding and head are both counted."

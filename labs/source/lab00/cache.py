@@ -45,6 +45,10 @@ _COMMON = (
         "A key of this config has a content part and a rotary part: qk_nope_head_dim + qk_rope_head_dim numbers per head.",
     ),
     Mistake(
+        "MHA with keys as wide as values", _MHA, _MHA.replace("qk_head_dim", "v_head_dim"),
+        "Keys are not as wide as values here: qk_nope_head_dim + qk_rope_head_dim numbers per head, beside v_head_dim.",
+    ),
+    Mistake(
         "MHA without values", _MHA, "keys, rest = c.num_attention_heads * c.qk_head_dim, 0",
         "MHA keeps keys and values: qk_nope_head_dim + qk_rope_head_dim + v_head_dim numbers per head.",
     ),
@@ -82,8 +86,6 @@ _SIZES = (
     Mistake("four bytes a number", _SIZE, _SIZE.replace("2 * ", "4 * "), "You took 4 bytes a number; here each takes 2."),
 )  # fmt: skip
 
-_UNCHANGED = "This is the cache without the change: the package's own function gives it too."
-
 
 def _shapes(seed: int) -> tuple[tuple[str, km.ModelConfig, int], ...]:
     rng = random.Random(seed)
@@ -118,8 +120,7 @@ def _twist(name: str, change: str, size: str, *mistakes: Mistake, extra: str = "
     """`size` stands in place of the line that multiplies; every common mistake stays one."""
     doc = docstring("What cache_size returns, {'bytes': int, 'gib': float}, with one change.", change)
     solution = f"def my_cache_size(config, tokens, kind{extra}):\n{doc}\n{patched(_BODY, (_SIZE, size))}"
-    unchanged = Mistake("unchanged", size, _SIZE, _UNCHANGED)
-    return Variant(name, solution, cases, (unchanged, *mistakes, *_COMMON), change)
+    return Variant(name, solution, cases, (*mistakes, *_COMMON), change)
 
 
 _TWISTS = (
@@ -129,6 +130,10 @@ _TWISTS = (
         "layers = c.num_hidden_layers\n"
         "    kept = (layers + 1) // 2 * tokens + layers // 2 * min(tokens, window)\n"
         "    size = 2 * (keys + rest) * kept",
+        Mistake(
+            "no window", "min(tokens, window)", "tokens",
+            "This is the cache without a window: layers 1, 3, 5, ... keep at most `window` tokens.",
+        ),
         Mistake(
             "window longer than the text", "min(tokens, window)", "window",
             "A layer cannot keep more tokens than there are: where tokens < window it keeps `tokens`.",

@@ -126,8 +126,6 @@ _NORMS = (
     ),
 )  # fmt: skip
 
-_UNCHANGED = "This is the count without the change: the package's own function gives it too. Read the change once more."
-
 
 def _cases(seed: int) -> tuple[Case, ...]:
     return tuple(Case(name, (config,)) for name, config in spread(seed).items())
@@ -138,7 +136,7 @@ def _twist(name: str, change: str, line: str, changed: str, *mistakes: Mistake) 
     doc = docstring("Every number that a checkpoint stores, as total_parameters counts them, with one change.", change)
     solution = f"def my_total_parameters(config):\n{doc}\n{patched(_BODY, (line, changed))}"
     common = (m for m in (*_ALWAYS, _LATENT, _OUTPUT, _TWO_MATRICES, *_NORMS) if m.old in solution)
-    return Variant(name, solution, _cases, (Mistake("unchanged", changed, line, _UNCHANGED), *mistakes, *common), change)
+    return Variant(name, solution, _cases, (*mistakes, *common), change)
 
 
 _TWISTS = (
