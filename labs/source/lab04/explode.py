@@ -165,7 +165,7 @@ EXPLODE = Coding(
         twist(
             PRACTICE,
             "stop when calm",
-            "the clip is switched off for good after three clips in a row that scaled no head.",
+            "The clip is switched off for good after three clips in a row that scaled no head.",
             (
                 "            if a head has run away, now or earlier:   clip, with the maxima of this update\n",
                 "            if a head has run away, now or earlier:   clip, with the maxima of this update\n"
@@ -181,7 +181,7 @@ EXPLODE = Coding(
         twist(
             PRACTICE,
             "guilty layers only",
-            "only a layer in which a head has exceeded `limit`, in this update or an earlier one, is clipped; hand run.clip "
+            "Only a layer in which a head has exceeded `limit`, in this update or an earlier one, is clipped; hand run.clip "
             "-inf for every head of the other layers.",
             (
                 "clip, with the maxima of this update\n",
@@ -202,11 +202,11 @@ EXPLODE = Coding(
         twist(
             PRACTICE,
             "twice in a row",
-            "one update beyond `limit` is not enough: the clip begins when a head, the same or another, exceeds it in two "
+            "One update beyond `limit` is not enough: the clip begins when a head, the same or another, exceeds it in two "
             "updates in a row.",
             (
                 "if a head has run away, now or earlier:",
-                "if so far there were two updates in a row in which a head had run away:",
+                "if a head had run away in two updates in a row, now or earlier:",
             ),
             ("first, log_factors = None, []", "first, log_factors, before = None, [], False"),
             ("if first is None and away:", "if first is None and away and before:"),
@@ -215,7 +215,7 @@ EXPLODE = Coding(
         twist(
             PRACTICE,
             "every second update",
-            "from the first clip on, only every second update is clipped, with each head's largest logit of the two updates.",
+            "From the first clip on, only every second update is clipped, with each head's largest logit of the two updates.",
             (
                 "clip, with the maxima of this update\n",
                 "clip, then after every second update,\n"

@@ -16,11 +16,11 @@ import torch
 def max_logits(micro_batches, scale):
     """Each head's largest attention logit in one update (K2 report, 2.1).
 
-    micro_batches   the update's micro-batches, a list of pairs (q_BTHN, k_BTHN): batch, position, head, width.
+    micro_batches   a list of pairs (q_BTHN, k_BTHN): batch, position, head, width.
                     Micro-batches may differ in B and T, not in H and N
     scale           what a product is multiplied by, 1 / sqrt(N) as a rule
 
-        S_h = scale * max over micro-batches, sequences b, positions s <= t of   q[b, t, h] . k[b, s, h]
+        S_h = scale * max over micro-batches, sequences b, positions s <= t of  q[b, t, h] . k[b, s, h]
 
     The maximum is signed: it may be negative. Returns S_H, [H].
     """
@@ -126,7 +126,7 @@ MAX_LOGITS = Coding(
         twist(
             PRACTICE,
             "window",
-            "attention looks through a window: a query sees its own position and the three before it, and nothing older.",
+            "Attention looks through a window: a query sees its own position and the three before it, and nothing older.",
             ("positions s <= t of", "positions t - 3 <= s <= t of"),
             (
                 "hidden_TS = positions[None, :] > positions[:, None]",
@@ -136,14 +136,14 @@ MAX_LOGITS = Coding(
         twist(
             PRACTICE,
             "strictly earlier",
-            "a query does not see its own position, only strictly earlier ones.",
+            "A query does not see its own position, only strictly earlier ones.",
             ("positions s <= t of", "positions s < t of"),
             ("positions[None, :] > positions[:, None]", "positions[None, :] >= positions[:, None]"),
         ),
         twist(
             PRACTICE,
             "grouped keys",
-            "there are half as many key heads: query heads 2g and 2g + 1 share key head g. "
+            "There are half as many key heads: query heads 2g and 2g + 1 share key head g. "
             "The result still is one number for each query head.",
             ("(q_BTHN, k_BTHN): batch, position, head, width.", "(q_BTHN, k_BTGN): batch, position, head, width; G = H / 2."),
             ("k[b, s, h]", "k[b, s, h // 2]"),
@@ -156,9 +156,9 @@ MAX_LOGITS = Coding(
         twist(
             PRACTICE,
             "second largest",
-            "what counts is each head's second largest logit, over all micro-batches together.",
+            "What counts is each head's second largest logit, over all micro-batches together.",
             ("Each head's largest attention logit in", "Each head's second largest attention logit in"),
-            ("S_h = scale * max over", "S_h = scale * second largest value over"),
+            ("S_h = scale * max over", "S_h = scale * second largest over"),
             ("The maximum is signed", "The value is signed"),
             ("largest.append(logits_BHTS.amax((0, 2, 3)))", "largest.append(logits_BHTS.transpose(0, 1).flatten(1))"),
             ("torch.stack(largest).amax(0)", "torch.cat(largest, 1).topk(2, dim=1).values[:, 1]"),

@@ -18,9 +18,10 @@ def muon_names(shapes):
 
     shapes   dict: name of a parameter -> its shape, a list, as {n: list(p.shape) for n, p in model.named_parameters()}
 
-        Muon    every matrix inside a block ("blocks.0.attn.q_up.weight"): all projections, routers, experts.
-                Experts lie in slabs of three or four axes; the last two are the matrix
-        AdamW   embedding and head ("embed.weight", "head.weight"), and whatever has one axis: the gains of the norms
+        Muon    every matrix inside a block, such as "blocks.0.attn.q_up.weight": all projections, routers,
+                experts (they lie in slabs of three or four axes; the last two are the matrix)
+        AdamW   embedding and head ("embed.weight", "head.weight"),
+                and whatever has one axis: the gains of the norms
 
     Returns the names of Muon's, a list, in the order of `shapes`.
     """
@@ -102,37 +103,42 @@ MUON_NAMES = Coding(
         twist(
             PRACTICE,
             "routers by AdamW",
-            'the routers (names with "router" in them) are learned by AdamW.',
-            ("all projections, routers, experts.", "all projections, experts.   "),
-            ("AdamW   embedding and head", 'AdamW   routers ("router" in the name), embedding and head'),
+            'The routers (names with "router" in them) are learned by AdamW.',
+            ("all projections, routers,", "all projections,"),
+            ("AdamW   embedding", 'AdamW   routers ("router" in the name),\n                embedding'),
             ("inside and matrix", 'inside and matrix and "router" not in name'),
             besides=("routers left out",),
         ),
         twist(
             PRACTICE,
             "no narrow ones",
-            "a matrix with fewer than 16 rows or fewer than 16 columns is learned by AdamW.",
-            ("Muon    every matrix inside a block", "Muon    every matrix of at least 16 rows and 16 columns inside a block"),
-            ("AdamW   embedding and head", "AdamW   narrower matrices, embedding and head"),
+            "A matrix with fewer than 16 rows or fewer than 16 columns is learned by AdamW.",
+            (
+                "every matrix inside a block, such as",
+                "every matrix of 16 rows and 16 columns or more\n                inside a block, such as",
+            ),
+            ("AdamW   embedding", "AdamW   narrower matrices,\n                embedding"),
             ("matrix = len(shape) >= 2", "matrix = len(shape) >= 2 and min(shape[-2:]) >= 16"),
             besides=("routers left out",),
         ),
         twist(
             PRACTICE,
             "attention only",
-            'only the matrices of attention (names with ".attn." in them) are learned by Muon.',
-            ("every matrix inside a block (", 'every matrix of attention, ".attn." in its name ('),
-            (": all projections, routers, experts.\n", "\n"),
-            ("                Experts lie in slabs of three or four axes; the last two are the matrix\n", ""),
-            ("AdamW   embedding and head", "AdamW   all other matrices of the blocks, embedding and head"),
+            'Only the matrices of attention (names with ".attn." in them) are learned by Muon.',
+            ("every matrix inside a block, such as", 'every matrix of attention (".attn." in its name), such as'),
+            (
+                ": all projections, routers,\n                experts (they lie in slabs of three or four axes; the last two are the matrix)\n",
+                "\n",
+            ),
+            ("AdamW   embedding", "AdamW   all other matrices of the blocks,\n                embedding"),
             ("inside and matrix", 'inside and matrix and ".attn." in name'),
             besides=("embeddings on Muon", "expert slabs left out", "routers left out"),
         ),
         twist(
             PRACTICE,
             "head too",
-            'the head ("head.weight"), which is a map from the model\'s width to the vocabulary, is learned by Muon too.',
-            ("all projections, routers, experts.", "all projections, routers, experts; and the head."),
+            'The head ("head.weight"), which is a map from the model\'s width to the vocabulary, is learned by Muon too.',
+            ("the last two are the matrix)\n", 'the last two are the matrix);\n                and the head, "head.weight"\n'),
             ('embedding and head ("embed.weight", "head.weight")', 'embedding ("embed.weight")'),
             ('inside = name.startswith("blocks.")', 'inside = name.startswith(("blocks.", "head."))'),
         ),

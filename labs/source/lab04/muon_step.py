@@ -119,7 +119,7 @@ MUON_STEP = Coding(
         twist(
             PRACTICE,
             "Polyak average",
-            "momentum is an average, M <- 0.9 M + 0.1 G, and there is no Nesterov: Newton-Schulz gets M itself.",
+            "Momentum is an average, M <- 0.9 M + 0.1 G, and there is no Nesterov: Newton-Schulz gets M itself.",
             (
                 "M <- mu M + G                                 mu = 0.95\n",
                 "M <- mu M + (1 - mu) G                        mu = 0.9\n",
@@ -135,7 +135,7 @@ MUON_STEP = Coding(
         twist(
             PRACTICE,
             "measured size",
-            "the update is scaled by measuring it, so that its RMS, the root of its mean square, is exactly 0.2.",
+            "The update is scaled by measuring it, so that its RMS, the root of its mean square, is exactly 0.2.",
             (
                 "W <- W - lr * (0.2 sqrt(max(A, B)) O + weight_decay W)",
                 "W <- W - lr * (0.2 O / RMS(O) + weight_decay W)     RMS(O): root of the mean of the squares of O's entries",
@@ -148,9 +148,12 @@ MUON_STEP = Coding(
         twist(
             PRACTICE,
             "two heads",
-            "the upper and the lower half of the rows belong to two heads: each half goes through Newton-Schulz on its own, "
+            "The upper and the lower half of the rows belong to two heads: each half goes through Newton-Schulz on its own, "
             "and the factor is that of a half, 0.2 sqrt(max(A/2, B)).",
-            ("[A, B]; momentum_AB is", "[A, B], A even: the rows of two heads, one above the other; momentum_AB is"),
+            (
+                "that of the update before",
+                "that of the update before;\n        A is even: the rows of two heads stand one above the other",
+            ),
             (
                 "O  = NewtonSchulz(mu M + G), five steps       Nesterov: one step ahead of the new M",
                 "O  = NewtonSchulz of each half of the rows of mu M + G on its own, five steps",
@@ -165,7 +168,7 @@ MUON_STEP = Coding(
         twist(
             PRACTICE,
             "cautious decay",
-            "an entry of the weight decays only where the update has the same sign as it, so moves it towards 0 as well.",
+            "An entry of the weight decays only where the update has the same sign as it, so moves it towards 0 as well.",
             (
                 "weight_decay W)\n",
                 "weight_decay W'),\n        where W' is W with 0 at every entry whose sign is not that of O's entry\n",

@@ -22,8 +22,9 @@ def newton_schulz(m_AB, steps):
         X = M / ||M||_F
         X <- a X + b (X X^T) X + c (X X^T)^2 X,   `steps` times,   (a, b, c) = (3.4445, -4.7750, 2.0315)
 
-    Returns X, [A, B]; zeros for a zero matrix. Turn a tall matrix (A > B) before you iterate, and back afterwards:
-    X X^T then is [B, B] instead of [A, A]. No tensor on the way may hold more numbers than m_AB itself.
+    Returns X, [A, B]; zeros for a zero matrix.
+    Turn a tall matrix (A > B) before you iterate, and back afterwards: X X^T then is [B, B] instead of [A, A].
+    No tensor on the way may hold more numbers than m_AB itself.
     """
     tall = m_AB.shape[0] > m_AB.shape[1]
     x = m_AB.T if tall else m_AB
@@ -106,7 +107,7 @@ NEWTON_SCHULZ = Coding(
         twist(
             PRACTICE,
             "cubic",
-            "the iteration is cubic, X <- 1.5 X - 0.5 (X X^T) X, and makes twice as many steps as `steps` says.",
+            "The iteration is cubic, X <- 1.5 X - 0.5 (X X^T) X, and makes twice as many steps as `steps` says.",
             (
                 "X <- a X + b (X X^T) X + c (X X^T)^2 X,   `steps` times,   (a, b, c) = (3.4445, -4.7750, 2.0315)",
                 "X <- 1.5 X - 0.5 (X X^T) X,   2 * `steps` times",
@@ -119,14 +120,14 @@ NEWTON_SCHULZ = Coding(
         twist(
             PRACTICE,
             "other norm",
-            "the matrix is divided by sqrt(||M||_1 * ||M||_inf), the largest column sum of |M| times the largest row sum.",
+            "The matrix is divided by sqrt(||M||_1 * ||M||_inf), the largest column sum of |M| times the largest row sum.",
             ("X = M / ||M||_F\n", "X = M / sqrt(||M||_1 * ||M||_inf): largest column sum of |M|, largest row sum of |M|\n"),
             ("size = x.norm()", "size = (x.abs().sum(0).max() * x.abs().sum(1).max()).sqrt()"),
         ),
         twist(
             PRACTICE,
             "last step",
-            "the last step has other coefficients, (15/8, -10/8, 3/8), which do come to rest at exactly 1.",
+            "The last step has other coefficients, (15/8, -10/8, 3/8), which do come to rest at exactly 1.",
             (
                 "(a, b, c) = (3.4445, -4.7750, 2.0315)\n",
                 "(a, b, c) = (3.4445, -4.7750, 2.0315)\n        but in the last step (a, b, c) = (15/8, -10/8, 3/8)\n",
@@ -139,13 +140,16 @@ NEWTON_SCHULZ = Coding(
         twist(
             PRACTICE,
             "two heads",
-            "the upper and the lower half of the rows belong to two heads, and each half is made orthogonal on its own.",
+            "The upper and the lower half of the rows belong to two heads, and each half is made orthogonal on its own.",
             (
                 "m_AB    [A, B]: wide, square, tall, or all zeros",
                 "m_AB    [A, B] with an even A: the rows of two heads, one above the other; may be all zeros",
             ),
             ("        X = M / ||M||_F\n", "    For each half of the rows, M [A/2, B]:\n\n        X = M / ||M||_F\n"),
-            ("Returns X, [A, B]; zeros", "Returns the two X, one above the other, [A, B]; zeros"),
+            (
+                "Returns X, [A, B]; zeros for a zero matrix.",
+                "Returns the two X, one above the other, [A, B]; zeros for a zero half.",
+            ),
             ("Turn a tall matrix (A > B)", "Turn a tall half (A/2 > B)"),
             ("[B, B] instead of [A, A]", "[B, B] instead of [A/2, A/2]"),
             (

@@ -22,7 +22,7 @@ def qk_clip_(weights, max_logits_H, tau):
         "q_b_proj"             [H (n + r), q latent]    per head: n content rows, then r rotary rows
         "kv_b_proj"            [H (n + v), kv latent]   per head: n key rows, then v value rows
         "q_a_proj"             [q latent, width]        down-projection; a norm follows it
-        "kv_a_proj_with_mqa"   [kv latent + r, width]   down-projection; its last r rows make the rotary key of all heads
+        "kv_a_proj_with_mqa"   [kv latent + r, width]   down-projection; its last r rows make the shared rotary key
 
     max_logits_H   [H], each head's largest logit, signed
     tau            the threshold, > 0
@@ -31,8 +31,8 @@ def qk_clip_(weights, max_logits_H, tau):
             content queries and content keys   *= sqrt(gamma_h)
             rotary queries                     *= gamma_h
 
-    Everything else stays: other heads, values, the shared rotary key, the down-projections. The tensors in `weights`
-    are changed, none is replaced. Returns gamma_H, [H]; 1 where nothing was done.
+    Everything else stays: other heads, values, the shared rotary key, the down-projections.
+    The tensors in `weights` are changed, none is replaced. Returns gamma_H, [H]; 1 where nothing was done.
     """
     n, r, v = (weights[key] for key in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"))
     gamma_H = torch.where(max_logits_H > tau, tau / max_logits_H, 1.0)
@@ -46,9 +46,10 @@ def qk_clip_(weights, max_logits_H, tau):
 '''
 
 PACKAGE = """
+from torch.nn import Parameter
+
 import kimi_mini as km
 from kimi_mini.model.mla import MLA
-from torch.nn import Parameter
 
 
 def qk_clip_(weights, max_logits_H, tau):
@@ -174,7 +175,7 @@ QK_CLIP = Coding(
         twist(
             PRACTICE,
             "a quarter and three",
-            "content queries take gamma^(1/4) and content keys gamma^(3/4); rotary queries still take gamma.",
+            "Content queries take gamma^(1/4) and content keys gamma^(3/4); rotary queries still take gamma.",
             (
                 "content queries and content keys   *= sqrt(gamma_h)\n",
                 "content queries                    *= gamma_h^(1/4)\n"
@@ -186,7 +187,7 @@ QK_CLIP = Coding(
         twist(
             PRACTICE,
             "other order",
-            "within a head the rows stand in another order: in q_b_proj rotary before content, in kv_b_proj value before key.",
+            "Within a head the rows stand in another order: in q_b_proj rotary before content, in kv_b_proj value before key.",
             ("per head: n content rows, then r rotary rows", "per head: r rotary rows, then n content rows"),
             ("per head: n key rows, then v value rows", "per head: v value rows, then n key rows"),
             ("q[:n] *= gamma**0.5", "q[r:] *= gamma**0.5"),
@@ -196,7 +197,7 @@ QK_CLIP = Coding(
         twist(
             PRACTICE,
             "pairs of heads",
-            "heads 2i and 2i + 1 share one factor, that of the larger of their two maxima.",
+            "Heads 2i and 2i + 1 share one factor, that of the larger of their two maxima.",
             (
                 "For every head with S_h > tau:   gamma_h = tau / S_h",
                 "For every pair of heads 2i, 2i + 1, with S the larger of their maxima:   gamma_h = tau / S if S > tau",
@@ -210,13 +211,13 @@ QK_CLIP = Coding(
         twist(
             PRACTICE,
             "parts first",
-            "the rows of q_b_proj and kv_b_proj are sorted by part, not by head: first the n content rows of every head, "
+            "The rows of q_b_proj and kv_b_proj are sorted by part, not by head: first the n content rows of every head, "
             "head after head; then the rotary (or value) rows of every head.",
             (
                 "per head: n content rows, then r rotary rows",
-                "n content rows of head 0, of head 1, ...; then r rotary rows of each",
+                "n content rows of each head, then r rotary rows of each",
             ),
-            ("per head: n key rows, then v value rows", "n key rows of head 0, of head 1, ...; then v value rows of each"),
+            ("per head: n key rows, then v value rows", "n key rows of each head, then v value rows of each"),
             (
                 'q = weights["q_b_proj"][h * (n + r) : (h + 1) * (n + r)]\n',
                 'q, first = weights["q_b_proj"], len(gamma_H) * n\n',
@@ -229,7 +230,7 @@ QK_CLIP = Coding(
         twist(
             PRACTICE,
             "queries only",
-            "the keys stay: the queries, content and rotary rows alike, take gamma whole.",
+            "The keys stay: the queries, content and rotary rows alike, take gamma whole.",
             ("content queries and content keys   *= sqrt(gamma_h)", "content queries                    *= gamma_h"),
             ("other heads, values,", "other heads, content keys, values,"),
             ("q[:n] *= gamma**0.5", "q[:n] *= gamma"),
