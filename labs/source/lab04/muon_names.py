@@ -127,7 +127,8 @@ MUON_NAMES = Coding(
             'Only the matrices of attention (names with ".attn." in them) are learned by Muon.',
             ("every matrix inside a block, such as", 'every matrix of attention (".attn." in its name), such as'),
             (
-                ": all projections, routers,\n                experts (they lie in slabs of three or four axes; the last two are the matrix)\n",
+                ": all projections, routers,\n"
+                "                experts (they lie in slabs of three or four axes; the last two are the matrix)\n",
                 "\n",
             ),
             ("AdamW   embedding", "AdamW   all other matrices of the blocks,\n                embedding"),
