@@ -19,7 +19,7 @@ STUB = "# YOUR CODE HERE\nraise NotImplementedError"
 SETUP = """\
 # Set-up. Run this cell first; run it again whenever you like, it then changes nothing.
 import glob
-import importlib
+import importlib.util
 import os
 import subprocess
 import sys
