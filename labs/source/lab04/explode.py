@@ -32,7 +32,7 @@ def explode_then_stop(run, limit, tau, steps):
         "log_factors"   a list, for every clip the logarithm of its gamma_LH, [layers, heads]
         "touched"       a list of [layer, head], in order: the heads that were scaled at least once
     """
-    first, log_factors = None, []
+    first, gammas = None, []
     for update in range(1, steps + 1):
         max_logits_LH = run.step()
         away = bool((max_logits_LH > limit).any())
@@ -40,10 +40,11 @@ def explode_then_stop(run, limit, tau, steps):
             first = update
         if first is not None:
             gamma_LH = run.clip(max_logits_LH, tau)
-            log_factors.append(gamma_LH.log())
+            gammas.append(gamma_LH)
     touched = []
-    if log_factors:
-        touched = (torch.stack(log_factors) < 0).any(0).nonzero().tolist()
+    if gammas:
+        touched = (torch.stack(gammas) < 1).any(0).nonzero().tolist()
+    log_factors = [gamma_LH.log() for gamma_LH in gammas]
     return {"first": first, "log_factors": log_factors, "touched": touched}
 '''
 
@@ -112,43 +113,67 @@ PRACTICE = Variant(
             "clipped from the start",
             "if first is None and away:",
             "if first is None:",
-            "the run was clipped from its first update. It is to run free until a head exceeds `limit`",
+            "The run was clipped from its first update. It is to run free until a head exceeds `limit`.",
         ),
         Mistake(
             "limit and tau mixed up",
             "max_logits_LH > limit",
             "max_logits_LH > tau",
-            "the clip began when a head passed tau. It begins when one passes `limit`; tau is what it is clipped to",
+            "The clip began when a head passed tau. It begins when one passes `limit`; tau is what it is clipped to.",
+        ),
+        Mistake(
+            "counted from 0",
+            "first = update",
+            "first = update - 1",
+            "`first` is off by one: the first update has number 1.",
+        ),
+        Mistake(
+            "one update late",
+            "        if first is not None:",
+            "        if first is not None and update > first:",
+            "The clip began one update late. The update in which a head runs away is clipped already.",
         ),
         Mistake(
             "factors not logged",
-            "log_factors.append(gamma_LH.log())",
-            "log_factors = [gamma_LH.log()]",
-            "only the last clip is in log_factors. Append one tensor for every clip",
+            "[gamma_LH.log() for gamma_LH in gammas]",
+            "[]",
+            "log_factors is empty. It holds one tensor for every clip, also for a clip that did nothing.",
+        ),
+        Mistake(
+            "only the last factors logged",
+            "[gamma_LH.log() for gamma_LH in gammas]",
+            "[gamma_LH.log() for gamma_LH in gammas[-1:]]",
+            "Only the last clip is in log_factors. Append one tensor for every clip.",
         ),
         Mistake(
             "factors not as logarithms",
-            "log_factors.append(gamma_LH.log())",
-            "log_factors.append(gamma_LH)",
-            "log_factors holds the factors themselves. With logarithms, what a head lost in all is a sum",
+            "[gamma_LH.log() for gamma_LH in gammas]",
+            "gammas",
+            "log_factors holds the factors themselves. With logarithms, what a head lost in all is a sum.",
         ),
         Mistake(
             "a head below tau touched",
             "gamma_LH = run.clip(max_logits_LH, tau)",
             "gamma_LH = run.clip(max_logits_LH.amax().expand_as(max_logits_LH), tau)",
-            "heads below tau were clipped: the clip was given one maximum for all. Give it each head's own",
+            "Heads below tau were clipped: the clip was given one maximum for all. Give it each head's own.",
+        ),
+        Mistake(
+            "clipped to the limit",
+            "gamma_LH = run.clip(max_logits_LH, tau)",
+            "gamma_LH = run.clip(max_logits_LH, limit)",
+            "The clip was given `limit` as its threshold. It is `tau`.",
         ),
         Mistake(
             "clipped only beyond the limit",
             "if first is not None:",
             "if away:",
-            "once a head has run away, the clip runs after every update, also when all heads are below `limit` again",
+            "Once a head has run away, the clip runs after every update, also when all heads are below `limit` again.",
         ),
         Mistake(
             "touched by logits",
-            "(torch.stack(log_factors) < 0).any(0)",
+            "(torch.stack(gammas) < 1).any(0)",
             "(max_logits_LH > limit)",
-            "`touched` does not follow from the factors: a head counts when one of its factors was below 1, in any clip",
+            "`touched` does not follow from the factors: a head counts when one of its factors was below 1, in any clip.",
         ),
     ),
 )
@@ -171,11 +196,11 @@ EXPLODE = Coding(
                 "            if a head has run away, now or earlier:   clip, with the maxima of this update\n"
                 "            but never again after three clips in a row whose factors were all 1\n",
             ),
-            ("first, log_factors = None, []", "first, log_factors, calm = None, [], 0"),
+            ("first, gammas = None, []", "first, gammas, calm = None, [], 0"),
             ("if first is not None:", "if first is not None and calm < 3:"),
             (
-                "log_factors.append(gamma_LH.log())",
-                "log_factors.append(gamma_LH.log())\n            calm = 0 if (gamma_LH < 1).any() else calm + 1",
+                "gammas.append(gamma_LH)",
+                "gammas.append(gamma_LH)\n            calm = 0 if (gamma_LH < 1).any() else calm + 1",
             ),
         ),
         twist(
@@ -188,7 +213,7 @@ EXPLODE = Coding(
                 "clip, with the maxima of this update,\n"
                 "            but -inf for the layers in which no head has run away so far\n",
             ),
-            ("first, log_factors = None, []", "first, log_factors, guilty_L = None, [], False"),
+            ("first, gammas = None, []", "first, gammas, guilty_L = None, [], False"),
             (
                 "        away = bool(",
                 "        guilty_L = guilty_L | (max_logits_LH > limit).any(1)\n        away = bool(",
@@ -208,7 +233,7 @@ EXPLODE = Coding(
                 "if a head has run away, now or earlier:",
                 "if a head had run away in two updates in a row, now or earlier:",
             ),
-            ("first, log_factors = None, []", "first, log_factors, before = None, [], False"),
+            ("first, gammas = None, []", "first, gammas, before = None, [], False"),
             ("if first is None and away:", "if first is None and away and before:"),
             ("        if first is not None:", "        before = away\n        if first is not None:"),
         ),
@@ -221,14 +246,14 @@ EXPLODE = Coding(
                 "clip, then after every second update,\n"
                 "            with each head's larger maximum of this update and the one before\n",
             ),
-            ("first, log_factors = None, []", "first, log_factors, before_LH = None, [], None"),
+            ("first, gammas = None, []", "first, gammas, before_LH = None, [], None"),
             (
                 "        away = bool(",
                 "        if before_LH is None:\n            before_LH = max_logits_LH\n        away = bool(",
             ),
             ("if first is not None:", "if first is not None and (update - first) % 2 == 0:"),
             ("gamma_LH = run.clip(max_logits_LH, tau)", "gamma_LH = run.clip(torch.maximum(max_logits_LH, before_LH), tau)"),
-            ("log_factors.append(gamma_LH.log())", "log_factors.append(gamma_LH.log())\n        before_LH = max_logits_LH"),
+            ("gammas.append(gamma_LH)", "gammas.append(gamma_LH)\n        before_LH = max_logits_LH"),
         ),
     ),
 )

@@ -82,34 +82,34 @@ PRACTICE = Variant(
             "before the mask",
             '        logits_BHTS = logits_BHTS.masked_fill(hidden_TS, float("-inf"))\n',
             "",
-            "the maximum counts keys that come after their query. Those logits are never used: mask them before you look",
+            "The maximum counts keys that come after their query. Those logits are never used: mask them before you look.",
         ),
         Mistake(
             "masked with 0",
             'float("-inf")',
             "0.0",
-            "hidden places were filled with 0, which beats every logit of a head that has only negative ones; fill with -inf",
+            "Hidden places were filled with 0, which beats every logit of a head that has only negative ones; fill with -inf.",
         ),
         Mistake(
-            "unscaled", ", k_BTHN) * scale", ", k_BTHN)", "multiply by `scale`: tau is compared with what the softmax gets"
+            "unscaled", ", k_BTHN) * scale", ", k_BTHN)", "Multiply by `scale`: tau is compared with what the softmax gets."
         ),
         Mistake(
             "absolute value",
             ", k_BTHN) * scale",
             ", k_BTHN).abs() * scale",
-            "the maximum is signed. A very negative logit is harmless: its probability is 0",
+            "The maximum is signed. A very negative logit is harmless: its probability is 0.",
         ),
         Mistake(
             "over heads",
             "largest.append(logits_BHTS.amax((0, 2, 3)))",
             "largest.append(logits_BHTS.amax().expand(q_BTHN.shape[2]))",
-            "all heads got the same number. The maximum is taken per head: keep axis H",
+            "All heads got the same number. The maximum is taken per head: keep axis H.",
         ),
         Mistake(
             "last micro-batch only",
             "torch.stack(largest).amax(0)",
             "largest[-1]",
-            "only the last micro-batch counts in what you return. One update has several: take the maximum over all of them",
+            "Only the last micro-batch counts in what you return. One update has several: take the maximum over all of them.",
         ),
     ),
 )

@@ -68,25 +68,25 @@ PRACTICE = Variant(
             "embeddings on Muon",
             "inside and matrix",
             "matrix",
-            "the embedding and the head are tables of tokens, not maps between spaces: they belong to AdamW",
+            "The embedding and the head are tables of tokens, not maps between spaces: they belong to AdamW.",
         ),
         Mistake(
             "norms on Muon",
             "inside and matrix",
-            "inside",
-            "a gain of a norm is a vector and has no singular values: whatever has one axis belongs to AdamW",
+            'name not in ("embed.weight", "head.weight")',
+            "A gain of a norm is a vector and has no singular values: whatever has one axis belongs to AdamW.",
         ),
         Mistake(
             "expert slabs left out",
             "len(shape) >= 2",
             "len(shape) == 2",
-            "the experts are missing. A slab of three or four axes is a stack of matrices, so Muon learns it",
+            "The experts are missing. A slab of three or four axes is a stack of matrices, so Muon learns it.",
         ),
         Mistake(
             "routers left out",
             "inside and matrix",
             'inside and matrix and "router" not in name',
-            "the router is a matrix inside a block like any other",
+            "The router is a matrix inside a block like any other.",
         ),
     ),
 )
@@ -127,7 +127,8 @@ MUON_NAMES = Coding(
             'Only the matrices of attention (names with ".attn." in them) are learned by Muon.',
             ("every matrix inside a block, such as", 'every matrix of attention (".attn." in its name), such as'),
             (
-                ": all projections, routers,\n                experts (they lie in slabs of three or four axes; the last two are the matrix)\n",
+                ": all projections, routers,\n"
+                "                experts (they lie in slabs of three or four axes; the last two are the matrix)\n",
                 "\n",
             ),
             ("AdamW   embedding", "AdamW   all other matrices of the blocks,\n                embedding"),

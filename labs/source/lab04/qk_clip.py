@@ -101,64 +101,76 @@ PRACTICE = Variant(
             "one factor for all",
             "torch.where(max_logits_H > tau, tau / max_logits_H, 1.0)",
             "(tau / max_logits_H.max()).clamp(0, 1).expand(len(max_logits_H))",
-            "all heads were scaled by one factor. Each head has a gamma of its own; those at or below tau stay as they are",
+            "All heads were scaled by one factor. Each head has a gamma of its own; those at or below tau stay as they are.",
         ),
         Mistake(
             "shared key scaled",
             "q[n:] *= gamma",
             'q[n:] *= gamma**0.5\n        weights["kv_a_proj_with_mqa"][-r:] *= gamma**0.5',
-            "the rotary key was scaled, but all heads share it: heads that did nothing wrong change too. "
-            "The rotary queries have to take gamma whole",
+            "The rotary key was scaled, but all heads share it: heads that did nothing wrong change too. "
+            "The rotary queries have to take gamma whole.",
         ),
         Mistake(
             "root on the rope rows",
             "q[n:] *= gamma",
             "q[n:] *= gamma**0.5",
-            "the rotary rows of the queries got sqrt(gamma). Their key is shared and stays, so they take gamma whole",
+            "The rotary rows of the queries got sqrt(gamma). Their key is shared and stays, so they take gamma whole.",
         ),
         Mistake(
             "columns for rows",
             'weights["q_b_proj"][',
             'weights["q_b_proj"].T[',
-            "columns were scaled. A head's queries are the outputs of q_b_proj, so they are rows of it",
+            "Columns were scaled. A head's queries are the outputs of q_b_proj, so they are rows of it.",
+        ),
+        Mistake(
+            "keys forgotten",
+            "        k[:n] *= gamma**0.5\n",
+            "",
+            "The content keys were not scaled. They take their share as well as the content queries: together they give gamma.",
         ),
         Mistake(
             "V scaled",
             "k[:n] *= gamma**0.5",
             "k *= gamma**0.5",
-            "the value rows of kv_b_proj were scaled as well. Values are no part of a logit: they stay",
+            "The value rows of kv_b_proj were scaled as well. Values are no part of a logit: they stay.",
         ),
         Mistake(
             "negative maximum",
             "torch.where(max_logits_H > tau, tau / max_logits_H, 1.0)",
             "(tau / max_logits_H).clamp(max=1.0)",
             "min(1, tau / S) is negative where S is: its root is NaN, and the rotary rows change sign. "
-            "Compare S with tau first; such a head stays",
+            "Compare S with tau first; such a head stays.",
         ),
         Mistake(
             "absolute value",
             "torch.where(max_logits_H > tau, tau / max_logits_H, 1.0)",
             "(tau / max_logits_H.abs()).clamp(max=1.0)",
-            "a head was clipped for a very negative maximum. S is signed: only S > tau counts",
+            "A head was clipped for a very negative maximum. S is signed: only S > tau counts.",
         ),
         Mistake(
             "weights grown when below tau",
             "torch.where(max_logits_H > tau, tau / max_logits_H, 1.0)",
             "torch.where(max_logits_H > 0, tau / max_logits_H, 1.0)",
-            "heads below tau were scaled up to tau. The clip only ever shrinks: for them gamma is 1",
+            "Heads below tau were scaled up to tau. The clip only ever shrinks: for them gamma is 1.",
         ),
         Mistake(
             "down-projection scaled",
             "q[:n] *= gamma**0.5",
             'weights["q_a_proj"] *= gamma**0.5',
-            "q_a_proj was scaled. All heads use it, and the norm behind it undoes any factor: scale rows of q_b_proj",
+            "q_a_proj was scaled. All heads use it, and the norm behind it undoes any factor: scale rows of q_b_proj.",
+        ),
+        Mistake(
+            "a copy of the queries scaled",
+            "        q[:n] *= gamma**0.5",
+            "        q = q.clone()\n        q[:n] *= gamma**0.5",
+            "The keys are right, but the queries in `weights` did not change: you scaled a copy. Use *= on a slice.",
         ),
         Mistake(
             "a copy scaled",
             "    for h, gamma in enumerate(gamma_H):",
             "    weights = {key: torch.as_tensor(value).clone() for key, value in weights.items()}\n"
             "    for h, gamma in enumerate(gamma_H):",
-            "the factors are right, but the tensors in `weights` did not change: you scaled copies. Use *= on a slice",
+            "The factors are right, but the tensors in `weights` did not change: you scaled copies. Use *= on a slice.",
         ),
     ),
 )
