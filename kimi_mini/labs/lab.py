@@ -56,13 +56,14 @@ class Lab:
             return False
         wrong = [_judge(case, outcome) for case, outcome in zip(cases, outcomes, strict=False)]
         print(f"{name}: {wrong.count(None)} of {len(cases)} cases pass.", end="")
-        first = next((i for i, text in enumerate(wrong) if text), None)
-        if first is None:
+        if not any(wrong):
             print()
             self._passed.add(name)
             return True
+        right = [text is None for text in wrong]
+        first = right.index(False)
         print(f' "{cases[first]["case"]["name"]}": {wrong[first].rstrip(".")}.')
-        if hint := recognise(self._checks[name], outcomes, first):
+        if hint := recognise(self._checks[name], outcomes, right):
             print(f"It looks like this: {hint}")
         return False
 
@@ -104,17 +105,17 @@ class Lab:
         require(name in known, "name", name, f"one of {', '.join(known)}")
 
 
-def recognise(check: dict[str, Any], outcomes: list[dict[str, Any]], first: int) -> str | None:
-    """The hint of the known mistake whose outcome the `first` failing case has; of several, the one alike most often."""
+def recognise(check: dict[str, Any], outcomes: list[dict[str, Any]], right: list[bool]) -> str | None:
+    """The hint of the known mistake whose outcome the first failing case has; of several, the one alike most often."""
     seen = [fingerprint(outcome) for outcome in outcomes]
-    counts = {}
+    counts: dict[str, int] = {}
     for number, hint in enumerate(check["hints"]):
         same = [
-            case["mistakes"][number] is not None and alike(case["mistakes"][number], mark, case["case"]["largest"])
-            for case, mark in zip(check["cases"], seen, strict=False)
+            good if case["mistakes"][number] is None else alike(case["mistakes"][number], mark, case["case"]["largest"])
+            for case, mark, good in zip(check["cases"], seen, right, strict=False)
         ]
-        if same[first]:
-            counts[hint] = sum(same)
+        if same[right.index(False)]:
+            counts[hint] = max(sum(same), counts.get(hint, 0))
     return max(counts, key=counts.get, default=None)
 
 

@@ -40,7 +40,7 @@ class Grader:
             wrong = [(mistake.hint, variant.mutant(mistake)) for mistake in variant.mistakes]
             wrong.append((NOT_CHANGED.format(change=variant.change), exercise.practice.solution))
             wrong += [(ANOTHER, other.solution) for other in exercise.twists if other is not variant]
-            found = measure(variant, self.key.seed(self.spec.name, exercise.name), wrong)
+            found = measure(variant, variant.cases(self.key.seed(self.spec.name, exercise.name)), wrong)
             self._hidden[exercise.name][variant.name] = found
         return self._hidden[exercise.name][variant.name]
 
@@ -55,7 +55,7 @@ class Grader:
         for path in (folder / f"{self.spec.name}.ipynb", folder / answers_file(self.spec.name)):
             try:
                 digest.update(hashlib.sha256(read_plain(path)).digest())
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 digest.update(str(error).encode())
         return digest.hexdigest()
 
@@ -127,7 +127,7 @@ def judge(exercise: Coding, check: dict[str, Any], tried: Tried) -> dict[str, An
         return _mark(0, f"{why} In {failed[0]}, {tried.why}")
     if "error" in outcomes[first]:
         why += f" In {failed[0]}, it stopped with {error_kind(outcomes[first]['error'])}."
-    hint = _recognise(check, outcomes, first)
+    hint = _recognise(check, outcomes, passed)
     return _mark(0, f"{why} It looks like this: {hint}" if hint else why)
 
 
@@ -149,9 +149,9 @@ def _passes(case: dict[str, Any], outcome: dict[str, Any]) -> bool:
         return False  # what attempt() never writes: the hand-in wrote it itself
 
 
-def _recognise(check: dict[str, Any], outcomes: list[dict[str, Any]], first: int) -> str | None:
+def _recognise(check: dict[str, Any], outcomes: list[dict[str, Any]], right: list[bool]) -> str | None:
     try:
-        return recognise(check, outcomes, first)
+        return recognise(check, outcomes, right)
     except (ValueError, RecursionError):
         return None
 

@@ -185,7 +185,8 @@ EXPLODE = Coding(
             "-inf for every head of the other layers.",
             (
                 "clip, with the maxima of this update\n",
-                "clip, with the maxima of this update,\n            but -inf for the layers in which no head has run away so far\n",
+                "clip, with the maxima of this update,\n"
+                "            but -inf for the layers in which no head has run away so far\n",
             ),
             ("first, log_factors = None, []", "first, log_factors, guilty_L = None, [], False"),
             (
@@ -217,7 +218,8 @@ EXPLODE = Coding(
             "from the first clip on, only every second update is clipped, with each head's largest logit of the two updates.",
             (
                 "clip, with the maxima of this update\n",
-                "clip, then after every second update,\n            with each head's larger maximum of this update and the one before\n",
+                "clip, then after every second update,\n"
+                "            with each head's larger maximum of this update and the one before\n",
             ),
             ("first, log_factors = None, []", "first, log_factors, before_LH = None, [], None"),
             (

@@ -106,6 +106,7 @@ MUON_NAMES = Coding(
             ("all projections, routers, experts.", "all projections, experts.   "),
             ("AdamW   embedding and head", 'AdamW   routers ("router" in the name), embedding and head'),
             ("inside and matrix", 'inside and matrix and "router" not in name'),
+            besides=("routers left out",),
         ),
         twist(
             PRACTICE,
@@ -114,6 +115,7 @@ MUON_NAMES = Coding(
             ("Muon    every matrix inside a block", "Muon    every matrix of at least 16 rows and 16 columns inside a block"),
             ("AdamW   embedding and head", "AdamW   narrower matrices, embedding and head"),
             ("matrix = len(shape) >= 2", "matrix = len(shape) >= 2 and min(shape[-2:]) >= 16"),
+            besides=("routers left out",),
         ),
         twist(
             PRACTICE,
@@ -124,6 +126,7 @@ MUON_NAMES = Coding(
             ("                Experts lie in slabs of three or four axes; the last two are the matrix\n", ""),
             ("AdamW   embedding and head", "AdamW   all other matrices of the blocks, embedding and head"),
             ("inside and matrix", 'inside and matrix and ".attn." in name'),
+            besides=("embeddings on Muon", "expert slabs left out", "routers left out"),
         ),
         twist(
             PRACTICE,

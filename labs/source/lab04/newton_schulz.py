@@ -57,7 +57,7 @@ def cases(seed: int) -> tuple[Case, ...]:
         case("a wide matrix", 4, 7, 5, 3.0),
         case("a wide matrix, two steps", 4, 9, 2, 0.01),
         case("a square matrix, three steps", 6, 6, 3, 2.0),
-        case("a tall matrix", 12, 3, 5, 1.0),
+        case("a tall matrix", 16, 3, 5, 1.0),
         case("a zero matrix", 4, 6, 5, 0.0),
     )
 

@@ -86,7 +86,7 @@ def cases(seed: int) -> tuple[Case, ...]:
         case("one head of four above tau", [5.0, 60.0, 9.0, 14.0], 4, 2, 3),
         case("two heads above tau, by different factors", [30.0, 4.0, 11.0, 400.0], 2, 4, 4),
         case("a negative maximum", [45.0, -3.0], 4, 2, 3),
-        case("a very negative maximum", [-70.0, 25.0], 3, 2, 4),
+        case("very negative maxima", [-70.0, -45.0, 25.0, 3.0], 3, 2, 4),
         case("no head above tau", [2.0, 9.0, -1.0, 16.0], 4, 2, 2),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kimi_mini.checks import require
 from kimi_mini.labs import Case
-from labs.course.exercise import Mistake, Variant
+from labs.course.exercise import Variant
 
 
 def changed(source: str, *patches: tuple[str, str]) -> str:
@@ -26,19 +26,8 @@ def twist(
     cases: Callable[[int], tuple[Case, ...]] | None = None,
     besides: tuple[str, ...] = (),
 ) -> Variant:
-    """A twist of `practice`, with its mistakes where their patch still fits (but for those named in `besides`).
-
-    One more mistake is not to have changed anything.
-    """
+    """A twist of `practice`, with its mistakes where their patch still fits and is wrong (not those named in `besides`)."""
     rename = (f"def {practice.function}(", f"def my_{practice.function}(")
     solution = changed(practice.solution, rename, *patches)
-    unchanged = Mistake(
-        "the practice version",
-        solution,
-        changed(practice.solution, rename),
-        "this is the practice version. Yours differs: " + change,
-    )
     kept = [each for each in practice.mistakes if solution.count(each.old) == 1 and each.name not in besides]
-    return replace(
-        practice, name=name, change=change, solution=solution, mistakes=(unchanged, *kept), cases=cases or practice.cases
-    )
+    return replace(practice, name=name, change=change, solution=solution, mistakes=tuple(kept), cases=cases or practice.cases)
