@@ -59,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     due = {"type": datetime.fromisoformat, "metavar": "TIME", "help": "ISO time; 10 %% off per day begun after it"}
     command("build", _build)
     command("key", _key, ("--course", {"required": True, "metavar": "NAME", "help": "any name"}), out)
-    command("handout", _handout, roster, key, out)
+    chosen = {"action": "append", "metavar": "NAME", "help": "such as lab04; may be repeated (default: all)"}
+    command("handout", _handout, roster, key, ("--lab", chosen), out)
     command(
         "grade",
         _grade,
@@ -97,12 +98,13 @@ def _handout(args: argparse.Namespace) -> None:
     """Write every student's own notebooks."""
     key, roster = read_key(args.key_file), read_roster(args.roster)
     address = Address(*find.repository())
-    for name in find.lab_names():
+    names = args.lab or find.lab_names()
+    for name in names:
         spec, source = find.load_spec(name), find.load_notebook(name)
         for student in roster:
             notebook = personal_notebook(spec, source, address, student, key.twists(student, spec))
             write_text(args.out / student / f"{name}.ipynb", nbformat.writes(notebook) + "\n")
-    print(f"{args.out}: {len(roster)} students, {', '.join(find.lab_names())}")
+    print(f"{args.out}: {len(roster)} students, {', '.join(names)}")
 
 
 def _grade(args: argparse.Namespace) -> None:

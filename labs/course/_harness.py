@@ -11,6 +11,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch: a fork is safe while there 
 import ast
 import contextlib
 import json
+import resource
 import select
 import signal
 import time
@@ -18,6 +19,7 @@ import time
 from kimi_mini.labs import attempt
 
 MAX_BYTES = 2 << 20  # that one exercise may say
+MEMORY = 2 << 30  # bytes that one exercise may hold; below what ends the whole run
 DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -78,6 +80,7 @@ def _watch(kept: list[tuple[int, ast.stmt]], exercise: dict, seconds: float, out
         try:
             os.close(out)
             os.close(reading)
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
             _work(kept, exercise, writing)
         finally:
             os._exit(0)
@@ -97,6 +100,7 @@ def _watch(kept: list[tuple[int, ast.stmt]], exercise: dict, seconds: float, out
             os.kill(-1, signal.SIGKILL)
         except OSError:
             break  # nobody is left
+        time.sleep(0.01)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(child, 0)
     return {"end": end, "said": said[:MAX_BYTES].decode(errors="replace")}

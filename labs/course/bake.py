@@ -30,6 +30,7 @@ def bake(spec: LabSpec, twists: dict[str, Variant]) -> str:
     return pack({"lab": spec.name, "checks": checks, "guesses": guesses})
 
 
+@cache
 def outcomes(exercise: Coding, variant: Variant) -> dict[str, Any]:
     """What `measure` says of the visible cases, whose tensors are rounded to be short."""
     wrong = [(mistake.hint, variant.mutant(mistake)) for mistake in variant.mistakes]

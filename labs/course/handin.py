@@ -61,7 +61,8 @@ def try_functions(cells: list[dict[str, Any]], cases: dict[str, list[dict]]) -> 
     exercises = [{"function": function, "cases": stored} for function, stored in cases.items()]
     job = {"cells": code, "exercises": exercises, "seconds": SECONDS}
     seconds = START + SECONDS * len(cases)
-    limits = Limits(seconds=seconds, cpu_seconds=int(seconds), output_bytes=(len(cases) + 1) * (16 << 20))
+    output = (len(cases) + 1) * (16 << 20)
+    limits = Limits(seconds, int(seconds), memory_bytes=3 << 30, output_bytes=output, processes=16)
     files = {"job.json": json.dumps(job).encode(errors="surrogatepass")}
     outcome = run(HARNESS.read_text(encoding="utf-8"), files=files, limits=limits, packages=PACKAGES)
     try:

@@ -28,7 +28,10 @@ if importlib.util.find_spec("kimi_mini") is None:
     wheels = [*sorted(glob.glob("kimi_mini-*.whl")), os.environ.get("KIMI_MINI_WHEEL")]
     source = next(filter(None, reversed(wheels)), {archive!r})
     if not source:
-        raise RuntimeError("{no_source}")
+        raise RuntimeError(
+            "kimi_mini is not installed, and this notebook has no address to get it from: put a kimi_mini-*.whl "
+            "beside it, or the path of one into the environment variable KIMI_MINI_WHEEL"
+        )
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", source]  # --no-deps: torch stays as it is
     if subprocess.run(command).returncode != 0:
         raise RuntimeError(f"kimi_mini could not be installed from {{source}}")
@@ -40,10 +43,6 @@ if "lab" not in globals():
     # what the checks compare with: cases, and what right and known wrong answers make of them
     lab = Lab("{data}")
 print(f"{{lab.name}}: ready on {{lab.device}}, preset {{lab.preset}}.")"""
-NO_SOURCE = (
-    "kimi_mini is not installed, and this notebook has no address to get it from: "
-    "put a kimi_mini-*.whl beside it, or the path of one into the environment variable KIMI_MINI_WHEEL"
-)
 PUBLIC = "This version is for practice; in a course you get your own."
 TWIST = """\
 **Your version.** {change}
@@ -100,7 +99,7 @@ def _student_notebook(
     notebook = copy.deepcopy(source)
     config = Config(ClearSolutions={"code_stub": {"python": STUB}})
     notebook, _ = ClearSolutions(config=config).preprocess(notebook, {})
-    setup = SETUP.format(archive=address.archive, no_source=NO_SOURCE, data=bake(spec, twists))
+    setup = SETUP.format(archive=address.archive, data=bake(spec, twists))
     for number, cell in enumerate(notebook.cells):
         role, name = role_of(cell)
         if cell.cell_type == "code":

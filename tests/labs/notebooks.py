@@ -2,6 +2,8 @@
 
 import copy
 
+import nbformat
+
 from labs.course.student import role_of
 
 
@@ -15,7 +17,5 @@ def fill(notebook, twists=None, practice=None, written=None, cells=()):
         for wanted, sources in (("twist", twists or {}), ("practice", practice or {})):
             if role == wanted and name in sources:
                 cell.source = sources[name]
-    extra = copy.deepcopy(next(cell for cell in notebook.cells if cell.cell_type == "code"))
-    for number, source in enumerate(cells):
-        notebook.cells.append(extra | {"source": source, "id": f"more-{number}", "metadata": {}})
+    notebook.cells += [nbformat.v4.new_code_cell(source) for source in cells]
     return notebook
