@@ -248,6 +248,7 @@ QK_CLIP = Coding(
             ("other heads, values,", "other heads, content keys, values,"),
             ("q_content *= gamma**0.5", "q_content *= gamma"),
             ("        k_content *= gamma**0.5\n", ""),
+            besides=("a copy of the queries scaled",),
         ),
     ),
 )
