@@ -27,7 +27,7 @@ def twist(
     besides: tuple[str, ...] = (),
     also: tuple[Mistake, ...] = (),
 ) -> Variant:
-    """A twist of `practice`, with its mistakes where their patch fits and is wrong (not those in `besides`), and with `also`."""
+    """A twist of `practice`, with its mistakes where their patch fits and is wrong (not those in `besides`), and `also`."""
     rename = (f"def {practice.function}(", f"def my_{practice.function}(")
     solution = changed(practice.solution, rename, *patches)
     kept = [each for each in practice.mistakes if solution.count(each.old) == 1 and each.name not in besides]
