@@ -38,6 +38,7 @@ def test_no_run_broke_and_the_clip_cost_nothing(prose):
     assert "No run broke" in prose and "the loss at the end was a little lower with it, for each seed" in prose
     free, clipped = _rows("inf"), _rows("100")
     assert [row["broke_at"] for row in free + clipped] == [None] * 6
+    assert all(_final_loss(row) < unpack(row["loss"], row["shape"][:1])[-50:-25].mean() for row in free)
     gaps = [_final_loss(one) - _final_loss(other) for one, other in zip(free, clipped, strict=True)]
     assert all(0 < gap < 0.1 for gap in gaps)
 

@@ -35,11 +35,13 @@ def explode_then_stop(run, limit, tau, steps):
     first, gammas = None, []
     for update in range(1, steps + 1):
         max_logits_LH = run.step()
-        away = bool((max_logits_LH > limit).any())
+        beyond_LH = max_logits_LH > limit
+        away = bool(beyond_LH.any())
         if first is None and away:
             first = update
         if first is not None:
-            gamma_LH = run.clip(max_logits_LH, tau)
+            seen_LH = max_logits_LH
+            gamma_LH = run.clip(seen_LH, tau)
             gammas.append(gamma_LH)
     touched = []
     if gammas:
@@ -129,8 +131,8 @@ PRACTICE = Variant(
         ),
         Mistake(
             "one update late",
-            "        if first is not None:",
-            "        if first is not None and update > first:",
+            "if first is not None",
+            "if first is not None and update > first",
             "The clip began one update late. The update in which a head runs away is clipped already.",
         ),
         Mistake(
@@ -153,20 +155,20 @@ PRACTICE = Variant(
         ),
         Mistake(
             "a head below tau touched",
-            "gamma_LH = run.clip(max_logits_LH, tau)",
-            "gamma_LH = run.clip(max_logits_LH.amax().expand_as(max_logits_LH), tau)",
+            "run.clip(seen_LH, tau)",
+            "run.clip(seen_LH.amax().expand_as(seen_LH), tau)",
             "Heads below tau were clipped: the clip was given one maximum for all. Give it each head's own.",
         ),
         Mistake(
             "clipped to the limit",
-            "gamma_LH = run.clip(max_logits_LH, tau)",
-            "gamma_LH = run.clip(max_logits_LH, limit)",
+            "run.clip(seen_LH, tau)",
+            "run.clip(seen_LH, limit)",
             "The clip was given `limit` as its threshold. It is `tau`.",
         ),
         Mistake(
             "clipped only beyond the limit",
-            "if first is not None:",
-            "if away:",
+            "if first is not None",
+            "if away",
             "Once a head has run away, the clip runs after every update, also when all heads are below `limit` again.",
         ),
         Mistake(
@@ -216,13 +218,12 @@ EXPLODE = Coding(
             ("first, gammas = None, []", "first, gammas, guilty_L = None, [], False"),
             (
                 "        away = bool(",
-                "        guilty_L = guilty_L | (max_logits_LH > limit).any(1)\n        away = bool(",
+                "        guilty_L = guilty_L | beyond_LH.any(1)\n        away = bool(",
             ),
             (
-                "gamma_LH = run.clip(max_logits_LH, tau)",
-                'gamma_LH = run.clip(torch.where(guilty_L[:, None], max_logits_LH, float("-inf")), tau)',
+                "seen_LH = max_logits_LH",
+                'seen_LH = torch.where(guilty_L[:, None], max_logits_LH, float("-inf"))',
             ),
-            besides=("limit and tau mixed up",),
         ),
         twist(
             PRACTICE,
@@ -252,7 +253,7 @@ EXPLODE = Coding(
                 "        if before_LH is None:\n            before_LH = max_logits_LH\n        away = bool(",
             ),
             ("if first is not None:", "if first is not None and (update - first) % 2 == 0:"),
-            ("gamma_LH = run.clip(max_logits_LH, tau)", "gamma_LH = run.clip(torch.maximum(max_logits_LH, before_LH), tau)"),
+            ("seen_LH = max_logits_LH", "seen_LH = torch.maximum(max_logits_LH, before_LH)"),
             ("gammas.append(gamma_LH)", "gammas.append(gamma_LH)\n        before_LH = max_logits_LH"),
         ),
     ),

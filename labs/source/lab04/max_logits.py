@@ -24,14 +24,14 @@ def max_logits(micro_batches, scale):
 
     The maximum is signed: it may be negative. Returns S_H, [H].
     """
-    largest = []
+    values = []
     for q_BTHN, k_BTHN in micro_batches:
         logits_BHTS = torch.einsum("bthn,bshn->bhts", q_BTHN, k_BTHN) * scale
         positions = torch.arange(q_BTHN.shape[1], device=q_BTHN.device)
         hidden_TS = positions[None, :] > positions[:, None]
         logits_BHTS = logits_BHTS.masked_fill(hidden_TS, float("-inf"))
-        largest.append(logits_BHTS.amax((0, 2, 3)))
-    return torch.stack(largest).amax(0)
+        values.append(logits_BHTS.transpose(0, 1).flatten(1))
+    return torch.cat(values, 1).amax(1)
 '''
 
 PACKAGE = """
@@ -101,14 +101,14 @@ PRACTICE = Variant(
         ),
         Mistake(
             "over heads",
-            "largest.append(logits_BHTS.amax((0, 2, 3)))",
-            "largest.append(logits_BHTS.amax().expand(q_BTHN.shape[2]))",
+            "logits_BHTS.transpose(0, 1).flatten(1)",
+            "logits_BHTS.flatten().expand(q_BTHN.shape[2], -1)",
             "All heads got the same number. The maximum is taken per head: keep axis H.",
         ),
         Mistake(
             "last micro-batch only",
-            "torch.stack(largest).amax(0)",
-            "largest[-1]",
+            "torch.cat(values, 1)",
+            "values[-1]",
             "Only the last micro-batch counts in what you return. One update has several: take the maximum over all of them.",
         ),
     ),
@@ -160,8 +160,7 @@ MAX_LOGITS = Coding(
             ("Each head's largest attention logit in", "Each head's second largest attention logit in"),
             ("S_h = scale * max over", "S_h = scale * second largest over"),
             ("The maximum is signed", "The value is signed"),
-            ("largest.append(logits_BHTS.amax((0, 2, 3)))", "largest.append(logits_BHTS.transpose(0, 1).flatten(1))"),
-            ("torch.stack(largest).amax(0)", "torch.cat(largest, 1).topk(2, dim=1).values[:, 1]"),
+            ("torch.cat(values, 1).amax(1)", "torch.cat(values, 1).topk(2, dim=1).values[:, 1]"),
         ),
     ),
 )

@@ -32,7 +32,8 @@ def muon_step(weight_AB, grad_AB, momentum_AB, lr, weight_decay):
     momentum_AB = 0.95 * momentum_AB + grad_AB
     ahead_AB = 0.95 * momentum_AB + grad_AB
     ortho_AB = km.kernels.newton_schulz(ahead_AB, steps=5)
-    update_AB = 0.2 * math.sqrt(max(rows, columns)) * ortho_AB
+    size = 0.2 * math.sqrt(max(rows, columns))
+    update_AB = size * ortho_AB
     decay_AB = weight_decay * weight_AB
     return weight_AB - lr * (update_AB + decay_AB), momentum_AB
 '''
@@ -88,26 +89,26 @@ PRACTICE = Variant(
         ),
         Mistake(
             "root of max(1, A/B)",
-            "0.2 * math.sqrt(max(rows, columns))",
-            "math.sqrt(max(1, rows / columns))",
+            "update_AB = size",
+            "update_AB = math.sqrt(max(1, rows / columns))",
             "sqrt(max(1, A/B)) is the factor of an earlier Muon. Moonlight and K2 take 0.2 sqrt(max(A, B)).",
         ),
         Mistake(
             "no factor for the shape",
-            "0.2 * math.sqrt(max(rows, columns)) * ortho_AB",
-            "ortho_AB",
+            "update_AB = size * ortho_AB",
+            "update_AB = ortho_AB",
             "The factor 0.2 sqrt(max(A, B)) is missing: the update's size then depends on the shape of the matrix.",
         ),
         Mistake(
             "decay times the shaped rate",
-            "decay_AB = weight_decay * weight_AB",
-            "decay_AB = 0.2 * math.sqrt(max(rows, columns)) * weight_decay * weight_AB",
+            "decay_AB = weight_decay",
+            "decay_AB = size * weight_decay",
             "The shape's factor belongs to the update alone; the decay goes with the plain learning rate.",
         ),
         Mistake(
             "entrywise sign",
-            "ortho_AB = km.kernels.newton_schulz(ahead_AB, steps=5)",
-            "ortho_AB = ahead_AB.sign()",
+            "update_AB = size * ortho_AB",
+            "update_AB = size * ahead_AB.sign()",
             "msign is a sign of the matrix's singular values, not of its entries: that is what Newton-Schulz computes.",
         ),
         Mistake(
@@ -143,6 +144,20 @@ MUON_STEP = Coding(
             ("    momentum_AB = 0.95 * momentum_AB + grad_AB", "    momentum_AB = 0.9 * momentum_AB + 0.1 * grad_AB"),
             ("ahead_AB = 0.95 * momentum_AB + grad_AB", "ahead_AB = momentum_AB"),
             besides=("the look ahead kept as momentum",),
+            also=(
+                Mistake(
+                    "a sum",
+                    "0.9 * momentum_AB + 0.1 * grad_AB",
+                    "0.9 * momentum_AB + grad_AB",
+                    "The momentum is a sum. In your version it is an average: the gradient comes in with 1 - mu.",
+                ),
+                Mistake(
+                    "Nesterov kept",
+                    "ahead_AB = momentum_AB",
+                    "ahead_AB = 0.9 * momentum_AB + 0.1 * grad_AB",
+                    "Newton-Schulz still looks one step ahead. In your version it gets M itself.",
+                ),
+            ),
         ),
         twist(
             PRACTICE,
@@ -153,8 +168,8 @@ MUON_STEP = Coding(
                 "W <- W - lr * (0.2 O / RMS(O) + weight_decay W)     RMS(O): root of the mean of the squares of O's entries",
             ),
             (
-                "update_AB = 0.2 * math.sqrt(max(rows, columns)) * ortho_AB",
-                "update_AB = 0.2 * ortho_AB / ortho_AB.square().mean().sqrt()",
+                "size = 0.2 * math.sqrt(max(rows, columns))",
+                "size = 0.2 / ortho_AB.square().mean().sqrt()",
             ),
         ),
         twist(
@@ -175,7 +190,7 @@ MUON_STEP = Coding(
                 "ortho_AB = km.kernels.newton_schulz(ahead_AB, steps=5)",
                 "ortho_AB = torch.cat([km.kernels.newton_schulz(half, steps=5) for half in ahead_AB.chunk(2)])",
             ),
-            ("0.2 * math.sqrt(max(rows, columns)) * ortho_AB", "0.2 * math.sqrt(max(rows // 2, columns)) * ortho_AB"),
+            ("math.sqrt(max(rows, columns))", "math.sqrt(max(rows // 2, columns))"),
         ),
         twist(
             PRACTICE,
@@ -186,7 +201,6 @@ MUON_STEP = Coding(
                 "weight_decay W'),\n        where W' is W with 0 at every entry whose sign is not that of O's entry\n",
             ),
             ("weight_decay * weight_AB", "weight_decay * torch.where(weight_AB * update_AB > 0, weight_AB, 0.0)"),
-            besides=("decay times the shaped rate",),
         ),
     ),
 )

@@ -116,6 +116,14 @@ NEWTON_SCHULZ = Coding(
             ("range(steps)", "range(2 * steps)"),
             ("        a, b, c = 3.4445, -4.7750, 2.0315\n", ""),
             ("a * x + (b * gram + c * gram @ gram) @ x", "1.5 * x - 0.5 * gram @ x"),
+            also=(
+                Mistake(
+                    "half the steps",
+                    "range(2 * steps)",
+                    "range(steps)",
+                    "The iteration is right, but it makes only half of the steps: twice as many as `steps` says.",
+                ),
+            ),
         ),
         twist(
             PRACTICE,

@@ -39,9 +39,10 @@ def qk_clip_(weights, max_logits_H, tau):
     for h, gamma in enumerate(gamma_H):
         q = weights["q_b_proj"][h * (n + r) : (h + 1) * (n + r)]
         k = weights["kv_b_proj"][h * (n + v) : (h + 1) * (n + v)]
-        q[:n] *= gamma**0.5
-        k[:n] *= gamma**0.5
-        q[n:] *= gamma
+        q_content, q_rotary, k_content, value = q[:n], q[n:], k[:n], k[n:]
+        q_content *= gamma**0.5
+        k_content *= gamma**0.5
+        q_rotary *= gamma
     return gamma_H
 '''
 
@@ -105,33 +106,33 @@ PRACTICE = Variant(
         ),
         Mistake(
             "shared key scaled",
-            "q[n:] *= gamma",
-            'q[n:] *= gamma**0.5\n        weights["kv_a_proj_with_mqa"][-r:] *= gamma**0.5',
+            "q_rotary *= gamma",
+            'q_rotary *= gamma**0.5\n        weights["kv_a_proj_with_mqa"][-r:] *= gamma**0.5',
             "The rotary key was scaled, but all heads share it: heads that did nothing wrong change too. "
             "The rotary queries have to take gamma whole.",
         ),
         Mistake(
             "root on the rope rows",
-            "q[n:] *= gamma",
-            "q[n:] *= gamma**0.5",
+            "q_rotary *= gamma",
+            "q_rotary *= gamma**0.5",
             "The rotary rows of the queries got sqrt(gamma). Their key is shared and stays, so they take gamma whole.",
         ),
         Mistake(
             "columns for rows",
-            'weights["q_b_proj"][',
-            'weights["q_b_proj"].T[',
+            'weights["q_b_proj"]',
+            'weights["q_b_proj"].T',
             "Columns were scaled. A head's queries are the outputs of q_b_proj, so they are rows of it.",
         ),
         Mistake(
             "keys forgotten",
-            "        k[:n] *= gamma**0.5\n",
-            "",
+            "k_content *= gamma",
+            "unused = gamma",
             "The content keys were not scaled. They take their share as well as the content queries: together they give gamma.",
         ),
         Mistake(
             "V scaled",
-            "k[:n] *= gamma**0.5",
-            "k *= gamma**0.5",
+            "q_rotary *= gamma",
+            "q_rotary *= gamma\n        value *= gamma**0.5",
             "The value rows of kv_b_proj were scaled as well. Values are no part of a logit: they stay.",
         ),
         Mistake(
@@ -155,14 +156,14 @@ PRACTICE = Variant(
         ),
         Mistake(
             "down-projection scaled",
-            "q[:n] *= gamma**0.5",
-            'weights["q_a_proj"] *= gamma**0.5',
+            "q_content *= gamma",
+            'weights["q_a_proj"] *= gamma',
             "q_a_proj was scaled. All heads use it, and the norm behind it undoes any factor: scale rows of q_b_proj.",
         ),
         Mistake(
             "a copy of the queries scaled",
-            "        q[:n] *= gamma**0.5",
-            "        q = q.clone()\n        q[:n] *= gamma**0.5",
+            'weights["q_b_proj"]',
+            'weights["q_b_proj"].clone()',
             "The keys are right, but the queries in `weights` did not change: you scaled a copy. Use *= on a slice.",
         ),
         Mistake(
@@ -193,8 +194,8 @@ QK_CLIP = Coding(
                 "content queries                    *= gamma_h^(1/4)\n"
                 "            content keys                       *= gamma_h^(3/4)\n",
             ),
-            ("q[:n] *= gamma**0.5", "q[:n] *= gamma**0.25"),
-            ("k[:n] *= gamma**0.5", "k[:n] *= gamma**0.75"),
+            ("q_content *= gamma**0.5", "q_content *= gamma**0.25"),
+            ("k_content *= gamma**0.5", "k_content *= gamma**0.75"),
         ),
         twist(
             PRACTICE,
@@ -202,9 +203,7 @@ QK_CLIP = Coding(
             "Within a head the rows stand in another order: in q_b_proj rotary before content, in kv_b_proj value before key.",
             ("per head: n content rows, then r rotary rows", "per head: r rotary rows, then n content rows"),
             ("per head: n key rows, then v value rows", "per head: v value rows, then n key rows"),
-            ("q[:n] *= gamma**0.5", "q[r:] *= gamma**0.5"),
-            ("k[:n] *= gamma**0.5", "k[v:] *= gamma**0.5"),
-            ("q[n:] *= gamma", "q[:r] *= gamma"),
+            ("value = q[:n], q[n:], k[:n], k[n:]", "value = q[r:], q[:r], k[v:], k[:v]"),
         ),
         twist(
             PRACTICE,
@@ -235,9 +234,11 @@ QK_CLIP = Coding(
                 'q, first = weights["q_b_proj"], len(gamma_H) * n\n',
             ),
             ('k = weights["kv_b_proj"][h * (n + v) : (h + 1) * (n + v)]\n', 'k = weights["kv_b_proj"]\n'),
-            ("q[:n] *= gamma**0.5", "q[h * n : (h + 1) * n] *= gamma**0.5"),
-            ("k[:n] *= gamma**0.5", "k[h * n : (h + 1) * n] *= gamma**0.5"),
-            ("q[n:] *= gamma", "q[first + h * r : first + (h + 1) * r] *= gamma"),
+            (
+                "        q_content, q_rotary, k_content, value = q[:n], q[n:], k[:n], k[n:]\n",
+                "        q_content, q_rotary = q[h * n : (h + 1) * n], q[first + h * r : first + (h + 1) * r]\n"
+                "        k_content, value = k[h * n : (h + 1) * n], k[first + h * v : first + (h + 1) * v]\n",
+            ),
         ),
         twist(
             PRACTICE,
@@ -245,8 +246,9 @@ QK_CLIP = Coding(
             "The keys stay: the queries, content and rotary rows alike, take gamma whole.",
             ("content queries and content keys   *= sqrt(gamma_h)", "content queries                    *= gamma_h"),
             ("other heads, values,", "other heads, content keys, values,"),
-            ("q[:n] *= gamma**0.5", "q[:n] *= gamma"),
-            ("        k[:n] *= gamma**0.5\n", ""),
+            ("q_content *= gamma**0.5", "q_content *= gamma"),
+            ("        k_content *= gamma**0.5\n", ""),
+            besides=("a copy of the queries scaled",),
         ),
     ),
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kimi_mini.checks import require
 from kimi_mini.labs import Case
-from labs.course.exercise import Variant
+from labs.course.exercise import Mistake, Variant
 
 
 def changed(source: str, *patches: tuple[str, str]) -> str:
@@ -25,9 +25,12 @@ def twist(
     *patches: tuple[str, str],
     cases: Callable[[int], tuple[Case, ...]] | None = None,
     besides: tuple[str, ...] = (),
+    also: tuple[Mistake, ...] = (),
 ) -> Variant:
-    """A twist of `practice`, with its mistakes where their patch still fits and is wrong (not those named in `besides`)."""
+    """A twist of `practice`, with its mistakes where their patch fits and is wrong (not those in `besides`), and `also`."""
     rename = (f"def {practice.function}(", f"def my_{practice.function}(")
     solution = changed(practice.solution, rename, *patches)
     kept = [each for each in practice.mistakes if solution.count(each.old) == 1 and each.name not in besides]
-    return replace(practice, name=name, change=change, solution=solution, mistakes=tuple(kept), cases=cases or practice.cases)
+    return replace(
+        practice, name=name, change=change, solution=solution, mistakes=(*kept, *also), cases=cases or practice.cases
+    )
