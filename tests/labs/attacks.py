@@ -4,15 +4,14 @@
 ATTACKS = {
     "reads": """
 import os
-def look(root):
+def found(root):
     for folder, _, files in os.walk(root):
         for name in files:
-            if name.endswith(("key.json", "exercises.py", "job.json")) or "solution" in name:
+            if name in ("key.json", "roster.csv", "exercises.py", "job.json", "_harness.py"):
                 return open(os.path.join(folder, name)).read()
-    return "nothing"
 def {name}(*args):
-    assert os.path.isdir("/usr"), "looks at the wrong place"
-    raise ValueError("FOUND " + look("/") + repr(args))""",
+    text = found("/")
+    raise KeyError(text) if text else ValueError("NOTHING " + repr(args))""",
     "forks": """
 import os
 def {name}(*args):
