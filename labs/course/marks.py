@@ -116,7 +116,7 @@ def _row(spec: LabSpec, student: str, name: str, result: dict[str, Any], days: i
         "auto": auto,
         "late_days": days,
         "late_percent_off": off,
-        "total": round(auto * (100 - off) / 100, 2),
+        "total": f"{auto * (100 - off) / 100:.10g}",
         "remark": "; ".join(remarks),
     }
 
@@ -137,7 +137,8 @@ def _feedback(spec: LabSpec, row: dict[str, Any], result: dict[str, Any]) -> str
         else:
             why = result["exercises"][each.name]["why"]
         lines.append(f"- **{each.title}** ({points} of {each.points}): {why.rstrip('.')}.")
-    lines += ["", f"Marked by machine: {row['auto']} points; {row['total']} after what is off for being late."]
+    late = f", {row['total']} after what is off for being late" if row["late_days"] else ""
+    lines += ["", f"Marked by machine: {row['auto']} points{late}."]
     if row["remark"]:
         lines += ["", f"Remarks: {row['remark']}."]
     return "\n".join(lines) + "\n"

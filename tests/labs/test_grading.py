@@ -130,9 +130,12 @@ def test_a_course_from_the_key_to_the_marks(lab, tmp_path, capsys):
     assert "nobody is not in" in capsys.readouterr().out
 
     total = sum(full.values())
-    assert (rows["right"]["auto"], rows["right"]["total"], rows["right"]["late_days"]) == (str(total), str(float(total)), "0")
+    assert (rows["right"]["auto"], rows["right"]["total"], rows["right"]["late_days"]) == (str(total), str(total), "0")
     assert (rows["late"]["auto"], rows["late"]["late_days"], rows["late"]["late_percent_off"]) == (str(total), "3", "30")
     assert float(rows["late"]["total"]) == pytest.approx(0.7 * total)
+    assert (
+        f"{rows['late']['total']} after what is off" in feedback["late"] and "after" not in feedback["right"].split("Marked")[1]
+    )
     assert "late: 3 days begun, 30 % of all marks off" in rows["late"]["remark"]
     assert rows["missing"]["remark"] == "nothing was handed in" and "nothing was handed in" in feedback["missing"]
     assert "cell " in rows["stray"]["remark"] and "SyntaxError" in feedback["stray"]
