@@ -129,7 +129,8 @@ def test_notebooks(python: str) -> None:
     places = ("book/*.ipynb", "labs/source/*/*.ipynb", "labs/student/*.ipynb")
     notebooks = sorted(path for place in places for path in glob.glob(place))
     if notebooks:
-        pytest(python, "-n", "2", "--nbval-lax", "--nbval-current-env", *notebooks)
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))  # kernels start beside their notebook
+        pytest(python, "-n", "2", "--nbval-lax", "--nbval-current-env", *notebooks, PYTHONPATH=path)
     else:
         print("\n==> notebooks: there are none yet", flush=True)
 

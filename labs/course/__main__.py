@@ -2,7 +2,7 @@
 
 examples:
   python -m labs.course build
-      write labs/student/ from labs/source/
+      write labs/student/ from labs/source/, whose notebooks run in `PYTHONPATH=. jupyter lab`
   python -m labs.course key --course "Autumn 2026" --out key.json
       once per course; keep this file, and keep it to yourself: it draws the versions and the hidden cases
   python -m labs.course handout --roster roster.csv --key-file key.json --out handout

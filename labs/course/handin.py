@@ -73,7 +73,7 @@ def try_functions(cells: list[dict[str, Any]], cases: dict[str, list[dict]]) -> 
             tried[function], failed = _read_exercise(said["exercises"][function])
             notes += [_note(number, name) for number, name in failed]
         return tried, list(dict.fromkeys(notes))
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
+    except Exception:  # whatever is in there instead, the hand-in wrote it
         why = f"the run of this notebook was ended from within, or by a limit ({outcome.status})"
         return {function: Tried(why=why) for function in cases}, []
 

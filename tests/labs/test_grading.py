@@ -15,87 +15,11 @@ from kimi_mini.sandbox import SandboxUnavailable, run
 from labs.course import find, handin
 from labs.course.__main__ import main
 from labs.course.exercise import Guess, Written
-from labs.course.key import read_key, read_roster
+from labs.course.key import read_key
 from labs.course.marks import late_days
+from tests.labs.attacks import ATTACKS, OWN_FAULT
 from tests.labs.notebooks import fill
 
-# What stands before the answer to the first exercise; the answers to all others are right.
-ATTACKS = {
-    "reads": """
-import os
-def look(root):
-    for folder, _, files in os.walk(root):
-        for name in files:
-            if name.endswith(("key.json", "exercises.py", "job.json")) or "solution" in name:
-                return open(os.path.join(folder, name)).read()
-    return "nothing"
-def {name}(*args):
-    assert os.path.isdir("/usr"), "looks at the wrong place"
-    raise ValueError("FOUND " + look("/") + repr(args))""",
-    "forks": """
-import os
-def {name}(*args):
-    while True:
-        try:
-            os.setsid()
-        except OSError:
-            pass
-        try:
-            os.fork()
-        except OSError:
-            pass""",
-    "exits": """
-import os
-def {name}(*args):
-    os._exit(0)""",
-    "floods": """
-import os, sys
-def {name}(*args):
-    for fd in range(3, 30):
-        try:
-            while os.write(fd, b'{{"result": 1, "arguments": null, "largest": 0}}' * 1000):
-                pass
-        except OSError:
-            pass""",
-    "prints": """
-import sys
-def {name}(*args):
-    while True:
-        print("x" * 100000)
-        sys.__stdout__.write("x" * 100000)""",
-    "patches": """
-import kimi_mini.labs
-import kimi_mini.labs.cases
-class Same(dict):
-    __eq__ = lambda self, other: True
-def {name}(*args):
-    kimi_mini.labs.difference = kimi_mini.labs.cases.difference = kimi_mini.labs.cases._differ = lambda *a: None
-    kimi_mini.labs.cases.encode = lambda value: {{"list": [{{"tensor": "", "shape": [1 << 40], "dtype": "float32"}}]}}
-    return Same()""",
-    "hangs": """
-def {name}(*args):
-    while True:
-        try:
-            while True:
-                pass
-        except BaseException:
-            pass""",
-    "nests": """
-import kimi_mini.labs.cases
-def {name}(*args):
-    deep = "text"
-    for _ in range(400):
-        deep = {{"list": [deep]}}
-    kimi_mini.labs.cases.encode = lambda value: deep""",
-    "eats": """
-def {name}(*args):
-    return [bytearray(1 << 28) for _ in range(1000)]""",
-    "kills": """
-import os
-def {name}(*args):
-    os.kill(os.getppid(), 9)""",
-}
-OWN_FAULT = {"kills"}  # ends the run of its whole notebook
 DUE = datetime(2026, 11, 20, 23, 59)
 
 
@@ -238,7 +162,7 @@ def test_a_course_from_the_key_to_the_marks(lab, tmp_path, capsys):
 @pytest.mark.slow
 def test_a_hostile_hand_in_costs_itself_alone(tmp_path, monkeypatch):
     lab = find.lab_names()[0]
-    monkeypatch.setattr(handin, "SECONDS", 3.0)
+    monkeypatch.setattr(handin, "SECONDS", 5.0)
     course = Course(tmp_path, lab, [*ATTACKS, "good"])
     first = find.load_spec(lab).coding[0]
     for student, attack in ATTACKS.items():
@@ -251,12 +175,12 @@ def test_a_hostile_hand_in_costs_itself_alone(tmp_path, monkeypatch):
     others = {student: full | {first.name: 0} for student in ATTACKS}
     others |= {student: dict.fromkeys(full, 0) | guesses for student in OWN_FAULT}
     assert {student: _points(lab, rows[student]) for student in rows} == others | {"good": full}
-    assert all("FOUND" not in text and course.key.secret.hex() not in text for text in feedback.values())
+    assert all("NOTHING" not in text and course.key.secret.hex() not in text for text in feedback.values())
     results = "".join(path.read_text() for path in (tmp_path / f"marks-{lab}" / "results").iterdir())
-    assert "FOUND" not in results
+    assert "NOTHING" not in results
     assert f"did not end within {handin.SECONDS:.0f} s" in feedback["hangs"]
     assert "ended from within" in feedback["kills"]
-    assert "stopped with ValueError" in feedback["reads"]
+    assert "stopped with ValueError" in feedback["reads"], "a KeyError would say that it found something"
 
 
 def test_days_late_are_days_begun():
@@ -274,27 +198,3 @@ def test_a_time_of_receipt_overrules_the_files(tmp_path):
     rows, _ = course.grade(lab)
     assert (rows["ada"]["late_days"], rows["bob"]["late_days"]) == ("0", "9")
     assert float(rows["bob"]["total"]) == pytest.approx(0.1 * float(rows["bob"]["auto"]))
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [("id,name\n1,a\n", "the columns student and name"), ("student,name\n../x,a\n", "an id that can name a folder"),
-     ("student,name\n.x,a\n", "an id that"), ("student,name\na,a\na,b\n", "each id once"), ("", "the columns")],
-)  # fmt: skip
-def test_a_roster_that_cannot_be_used_is_refused(tmp_path, content, says):
-    (tmp_path / "roster.csv").write_text(content)
-    with pytest.raises(ValueError, match=says):
-        read_roster(tmp_path / "roster.csv")
-
-
-def test_a_key_is_not_lost_and_no_other_file_is_one(tmp_path, capsys):
-    path = tmp_path / "key.json"
-    assert main(["key", "--course", "A", "--out", str(path)]) == 0
-    assert path.stat().st_mode & 0o077 == 0
-    content = path.read_text()
-    assert main(["key", "--course", "A", "--out", str(path)]) == 1
-    assert path.read_text() == content and "File exists" in capsys.readouterr().err
-    for wrong in ("", "{}", '{"course": "A", "secret": "00"}', '{"course": "A", "secret": 3}'):
-        path.write_text(wrong)
-        with pytest.raises(ValueError, match="key.json"):
-            read_key(path)

@@ -25,6 +25,11 @@ LABS = find.lab_names()
 NOT_YET = "not yet (nothing is written there)"
 
 
+@pytest.fixture(autouse=True)
+def kernels_find_this_checkout(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(find.ROOT))
+
+
 def _data(notebook):
     """The baked text of a notebook, and the notebook without it."""
     setup = next(cell for cell in notebook.cells if role_of(cell)[0] == "setup")
