@@ -130,7 +130,7 @@ def test_notebooks(python: str) -> None:
     notebooks = sorted(path for place in places for path in glob.glob(place))
     if notebooks:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))  # kernels start beside their notebook
-        pytest(python, "-n", "2", "--nbval-lax", "--nbval-current-env", *notebooks, PYTHONPATH=path)
+        pytest(python, "-n", "2", "--nbval-lax", "--nbval-current-env", *notebooks, PYTHONPATH=path, OMP_NUM_THREADS="1")
     else:
         print("\n==> notebooks: there are none yet", flush=True)
 

@@ -1,26 +1,20 @@
 """What lab 4 says of the recorded runs is what they hold; what its instructor's notebook needs is there."""
 
-import json
+import math
 import re
-from pathlib import Path
 
 import pytest
 
+from kimi_mini.viz.muonclip_runs import Run, load_runs, pick
 from labs.course import instructor_lab
 from labs.course.find import ROOT, load_notebook
-from runs.muonclip import max_logits, unpack
 
-DATA = ROOT / "book" / "data" / "muonclip"
+RUNS = load_runs(ROOT / "book" / "data" / "muonclip")
 
 
-def _rows(tau: str) -> list[dict]:
+def _runs(tau: float, **more) -> list[Run]:
     """The runs at the lab's rate, one a seed."""
-    return [json.loads(Path(DATA / f"muon-lr0.1-tau{tau}-seed{seed}.json").read_text()) for seed in (0, 1, 2)]
-
-
-def _final_loss(row: dict) -> float:
-    """Mean over the last 50 updates; every second one is recorded."""
-    return unpack(row["loss"], row["shape"][:1])[-25:].mean()
+    return pick(RUNS, optimizer="muon", lr=0.1, tau=tau, **more)
 
 
 @pytest.fixture(scope="module")
@@ -30,23 +24,25 @@ def prose():
 
 def test_whole_layers_run_away(prose):
     assert "All sixteen heads of layers 1 and 2 passed 100, and none of the eight of layer 0 did." in prose
-    for row in _rows("inf"):
-        assert (max_logits(row) > 100).any(0).sum(1).tolist() == [0, 8, 8]
+    for run in _runs(math.inf):
+        assert (run.max_logits > 100).any(0).sum(1).tolist() == [0, 8, 8]
 
 
 def test_no_run_broke_and_the_clip_cost_nothing(prose):
     assert "No run broke" in prose and "the loss at the end was a little lower with it, for each seed" in prose
-    free, clipped = _rows("inf"), _rows("100")
-    assert [row["broke_at"] for row in free + clipped] == [None] * 6
-    assert all(_final_loss(row) < unpack(row["loss"], row["shape"][:1])[-50:-25].mean() for row in free)
-    gaps = [_final_loss(one) - _final_loss(other) for one, other in zip(free, clipped, strict=True)]
-    assert all(0 < gap < 0.1 for gap in gaps)
+    free, clipped = _runs(math.inf), _runs(100.0)
+    assert all(len(run.loss) == 150 for run in free + clipped)
+    assert all(run.end_loss < run.loss[-50:-25].mean() for run in free), "the loss went on falling"
+    assert all(0 < one.end_loss - other.end_loss < 0.1 for one, other in zip(free, clipped, strict=True))
 
 
 def test_the_largest_logits_are_those_of_the_runs(prose):
     assert re.search(r"grew to about 11,000\b", prose) and re.search(r"the largest logit was 242\b", prose)
-    assert round(max(max_logits(row).max() for row in _rows("inf")), -3) == 11_000
-    assert round(max(max_logits(row).max() for row in _rows("100"))) == 242
+    assert round(max(run.max_logits.max() for run in _runs(math.inf)), -3) == 11_000
+    assert round(max(run.max_logits.max() for run in _runs(100.0))) == 242
+    low, high = map(int, re.search(r"stayed between (\d+) and (\d+)", prose).groups())
+    decayed = [run.max_logits.max() for run in _runs(math.inf, decay=0.1)]
+    assert (round(min(decayed)), round(max(decayed))) == (low, high)
 
 
 def test_the_instructors_guesses_are_locked():

@@ -12,7 +12,7 @@ from .qk_clip import QK_CLIP
 LAB = LabSpec(
     "lab04",
     "Muon and the clip",
-    "glance",
+    "muonclip",
     (
         NEWTON_SCHULZ,
         MUON_STEP,
