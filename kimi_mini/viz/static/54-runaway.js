@@ -73,7 +73,7 @@
       marks.rect(`grid-${decade}`, 0, logY(decade), width, 1, "km-grid");
       marks.text(`grid-label-${decade}`, 0, logY(decade) - 4, decade === 1 ? "1 or less" : number(decade), { className: "km-quiet km-halo" });
     }
-    marks.text("chart-title", 70, TOP - 4, "largest logit of each head", { className: "km-quiet" });
+    marks.text("chart-title", 112, TOP - 4, "largest logit of each head", { className: "km-quiet" });
     for (let head = 0; head < count; head++) {
       const hot = now.passed[head];
       const y = (row) => run.maxima[row * count + head];
