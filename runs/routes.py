@@ -27,9 +27,9 @@ import kimi_mini as km
 from kimi_mini import corpus
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.hub.mini import weights_sha256
-from kimi_mini.model.moe import Router, Routing
-from kimi_mini.viz.routing_share import foretold_share, joint, kind
+from kimi_mini.model import MoE, Router, Routing
 from kimi_mini.viz.routing_runs import pack_scores
+from kimi_mini.viz.routing_share import foretold_share, joint, kind
 from runs.output import write_json
 
 FOLDER = Path("book/data/routes")
@@ -155,6 +155,29 @@ def record_shares(size: int, model: km.KimiMini, text: Corpus) -> dict[str, Any]
     layers = [index for index in range(model.config.num_hidden_layers) if model.config.is_moe(index)]
     shares = measure(choice_LNE, known)
     return {"windows": size, "length": LENGTH, "layers": layers, "shares": shares, **_provenance(model, began)}
+
+
+@torch.no_grad()
+def loudness(model: km.KimiMini, tokens_BT: torch.Tensor) -> list[tuple[float, float]]:
+    """Of every MoE layer, the RMS of the routed experts' weighted sum, and that of one chosen expert's output, unweighted."""
+    fed: list[tuple[MoE, torch.Tensor]] = []
+    layers = [module for module in model.modules() if isinstance(module, MoE)]
+    hooks = [layer.register_forward_pre_hook(lambda layer, inputs: fed.append((layer, inputs[0]))) for layer in layers]
+    model.trunk(tokens_BT)
+    for hook in hooks:
+        hook.remove()
+    found = []
+    for layer, x_BTD in fed:
+        x_TD = x_BTD.flatten(0, 1)
+        routing = layer.router(x_TD)
+        alone = torch.ones_like(routing.weight_TK[:, :1])
+        single = [layer.experts(x_TD, routing._replace(expert_TK=e[:, None], weight_TK=alone)) for e in routing.expert_TK.T]
+        found.append((_rms(layer.experts(x_TD, routing)), _rms(torch.stack(single))))
+    return found
+
+
+def _rms(x: torch.Tensor) -> float:
+    return float(x.square().mean().sqrt())
 
 
 # ---- the command -------------------------------------------------------------------------------------------------------

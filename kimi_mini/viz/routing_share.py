@@ -58,7 +58,9 @@ def _foretell(seen_ME: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarray
     for seen_M, asked_N in labels:
         size = 1 + max(seen_M.max(), asked_N.max())
         count_K = np.bincount(seen_M, minlength=size)
-        total_KE = np.stack([np.bincount(seen_M, column, minlength=size) for column in (seen_ME + PRIOR * _per(count_K[seen_M], prior_ME)).T], 1)
+        total_KE = np.stack(
+            [np.bincount(seen_M, column, minlength=size) for column in (seen_ME + PRIOR * _per(count_K[seen_M], prior_ME)).T], 1
+        )
         mean_KE = total_KE / (count_K + PRIOR)[:, None]
         known_N = count_K[asked_N] > 0
         guess_NE[known_N] = mean_KE[asked_N[known_N]]
