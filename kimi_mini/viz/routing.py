@@ -168,7 +168,6 @@ def gate_scales(estimates: Mapping[tuple[int, int], float], released: Mapping[st
         return f"{chosen} of {most} experts: factor {estimates[most, chosen]:.3f}, never above {math.sqrt(chosen):.3f}"
 
     ticks = sorted({experts for experts, _ in estimates})
-    labels = list(map(str, ticks))
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
     return quiet(
         draw,
@@ -180,7 +179,7 @@ def gate_scales(estimates: Mapping[tuple[int, int], float], released: Mapping[st
             "title": {"text": "routed experts", "font": {"size": 14}},
             "type": "log",
             "tickvals": ticks,
-            "ticktext": list(map(str, ticks)),
+            "ticktext": [str(tick) for tick in ticks],
         },
         yaxis={"range": [1.2, 3.05]},
         annotations=[{"text": "factor", **place}],
