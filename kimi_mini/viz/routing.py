@@ -165,9 +165,9 @@ def gate_scales(estimates: Mapping[tuple[int, int], float], released: Mapping[st
 
     def title(chosen: int) -> str:
         most = max(experts for experts, k in estimates if k == chosen)
-        return f"{chosen} of {most} experts: factor {estimates[most, chosen]:.3f}, never above {math.sqrt(chosen):.3f}"
+        return f"{chosen} of {most} experts: factor {estimates[most, chosen]:.4f}, below {math.sqrt(chosen):.4f}"
 
-    ticks = sorted({experts for experts, _ in estimates})
+    ticks = sorted({experts for experts, _ in estimates})[::2]
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
     return quiet(
         draw,
@@ -178,6 +178,7 @@ def gate_scales(estimates: Mapping[tuple[int, int], float], released: Mapping[st
         xaxis={
             "title": {"text": "routed experts", "font": {"size": 14}},
             "type": "log",
+            "tickangle": 0,
             "tickvals": ticks,
             "ticktext": [str(tick) for tick in ticks],
         },

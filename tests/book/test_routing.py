@@ -144,7 +144,7 @@ def test_the_slider_of_the_scales_changes_the_line(page_at, dark):
     made = json.loads(figure.locator("script").text_content())
     figure.locator("[data-control=frame]").press("ArrowLeft")
     assert figure.locator(".km-title").text_content() == made["layout"]["meta"]["titles"][2]
-    assert made["layout"]["meta"]["titles"][2].startswith("6 of 512 experts: factor 2.44")
+    assert made["layout"]["meta"]["titles"][2].startswith("6 of 512 experts: factor 2.449")
     expected = [trace["y"] for trace in made["frames"][2]["data"]]
     figure.page.wait_for_function(
         "y => JSON.stringify(document.querySelector('.js-plotly-plot').data.map(t => Array.from(t.y))) === JSON.stringify(y)",

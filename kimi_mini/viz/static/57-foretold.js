@@ -64,15 +64,14 @@
         marks.flag("guess", x, 30 + FLAG, FLAG);
         marks.text("guess-label", x + 20, 24 + FLAG, `your guess ${stage.guess.value}\u00a0%`, { within: width, className: "km-halo" });
       }
-      const unit = width < 500 ? "80\u00a0%" : "80\u00a0% of the variance of choices";
-      marks.axis("axis", 0, base, width - 4, [0, 20, 40, 60, 80].map((tick) => ({ at: tick / 80, label: tick === 80 ? unit : String(tick) })));
+      marks.axis("axis", 0, base, width - 4, [0, 20, 40, 60, 80].map((tick) => ({ at: tick / 80, label: tick === 80 ? "80\u00a0%" : String(tick) })));
       const [domain, token] = ["domain", "token"].map((name) => shares(stage, name).value);
       return {
         title: stage.revealed
           ? `The token foretells ${percent(token, 0)} of the choices in ${where(state.layer)}, the domain ${percent(domain, 0)}.`
           : `The token foretells ${percent(token, 0)} of the choices in all layers. And the domain?`,
         values: Object.fromEntries(Object.keys(NAMES).map((name) => [name.replaceAll(" ", "-"), shares(stage, name).value])),
-        note: "Measured here: MINI on held-out text; each half of the text is foretold from the other. Bars: the middle 95\u00a0% over resampled stretches of text, often narrower than the dot.",
+        note: "Measured here: MINI on held-out text; shares are of the variance of its choices. Each half of the text is foretold from the other. Bars: the middle 95\u00a0% over resampled stretches of text, often narrower than the dot.",
         table: {
           columns: ["known", "share foretold", "from", "to"],
           rows: names.map((name) => { const { value, low, high } = shares(stage, name); return [NAMES[name], percent(value, 2), percent(low, 2), percent(high, 2)]; }),
