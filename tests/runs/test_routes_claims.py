@@ -90,3 +90,10 @@ def test_tokens_foretell_choices_better_than_domains_in_every_layer(recorded):
 def test_kinds_of_tokens_foretell_no_more_than_domains_over_all_layers(recorded):
     kinds, domain = recorded[1][60]["shares"]["kind"], recorded[1][60]["shares"]["domain"]
     assert kinds[-1]["low"] < domain[-1]["high"] and kinds[3]["high"] < domain[3]["low"]
+
+
+def test_one_expert_takes_every_digit_and_hardly_anything_else(recorded):
+    for row in recorded[0]:
+        for sentence in row["sentences"]:
+            took = [16 in chosen for chosen in sentence["chosen"][0]]  # layer 1
+            assert took == [word.strip().isdigit() for word in sentence["words"]]
