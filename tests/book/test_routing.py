@@ -109,6 +109,14 @@ def test_the_grid_answers_to_arrow_keys_and_to_taps(sentence, recorded):
     assert (state(shown, "layer"), state(shown, "expert")) == ("4", "30") and agrees(shown, recorded)
     shown.control("grid").click(position={"x": 58 + 4.5 * cell, "y": 26 + 200})
     assert (state(shown, "layer"), state(shown, "expert")) == ("4", "4"), "a bar below the grid keeps the layer"
+    mouse, y = shown.page.mouse, box["y"] + 200
+    mouse.move(box["x"] + 58 + 4.5 * cell, y)
+    mouse.down()
+    mouse.move(box["x"] + 58 + 9.5 * cell, y, steps=4)
+    mouse.up()
+    assert state(shown, "expert") == "9" and agrees(shown, recorded)
+    mouse.move(box["x"] + 58 + 20.5 * cell, y)
+    assert state(shown, "expert") == "9", "the hand has let go"
 
 
 def test_the_table_holds_the_weights_of_the_word(sentence, recorded):

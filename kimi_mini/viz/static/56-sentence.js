@@ -59,7 +59,7 @@
     const { marks, data, state } = stage;
     const size = cell(stage);
     marks.text("grid-title", 0, 14, `experts 0 to ${data.experts - 1}: green, its share of the words; dark, ${quoted(seen.found.words[seen.word])}`, { className: "km-quiet" });
-    if (marks.long("grid-title") > stage.width) marks.text("grid-title", 0, 14, `dark: chosen for ${quoted(seen.found.words[seen.word])}`, { className: "km-quiet" });
+    if (marks.long("grid-title") > stage.width) marks.text("grid-title", 0, 14, `green: share of the words; dark: ${quoted(seen.found.words[seen.word])}`, { className: "km-quiet" });
     data.layers.forEach((layer, row) => {
       const { answers } = layer === state.layer ? seen.now : routes(stage, seen.found, layer, -1, 0);
       const y = GRID + row * ROW;
@@ -181,8 +181,10 @@
         const layer = row >= 0 && row < data.layers.length ? data.layers[row] : stage.state.layer;
         stage.set({ layer, ...(x >= 0 && { expert: Math.min(data.experts - 1, Math.floor(x / cell(stage))) }) });
       };
-      stage.pad.addEventListener("pointerdown", (event) => { stage.pad.setPointerCapture(event.pointerId); stage.pad.dataset.held = "yes"; pick(event); });
-      stage.pad.addEventListener("pointermove", (event) => { if (stage.pad.dataset.held) pick(event); });
+      // A finger that scrolls the page moves up or down and picks nothing.
+      stage.pad.addEventListener("click", pick);
+      stage.pad.addEventListener("pointerdown", (event) => { stage.pad.setPointerCapture(event.pointerId); stage.pad.dataset.held = event.clientX; });
+      stage.pad.addEventListener("pointermove", (event) => { if (stage.pad.dataset.held && Math.abs(event.clientX - stage.pad.dataset.held) > 6) pick(event); });
       for (const end of ["pointerup", "pointercancel"]) stage.pad.addEventListener(end, () => { delete stage.pad.dataset.held; });
       stage.pad.addEventListener("keydown", (event) => {
         const { layer, expert } = stage.state;
