@@ -11,8 +11,8 @@
   const VOICE = 84; // height of the chart of weights over the sentence
   const FULL = 1; // the lift that the guess is about
 
-  const shown = (word) => (word === "\n" ? "\u21B5" : word.replace(/\n/g, "\u21B5").replace(/^ +(?=\S)/, "").replace(/ {2,}/g, "\u2423"));
-  const quoted = (word) => `\u201C${shown(word).trim() || "space"}\u201D`;
+  const shown = (word) => word.replace(/^ +(?=\S)/, "").replace(/\n/g, "\u21B5").replace(/ +/g, "\u2423");
+  const quoted = (word) => `\u201C${shown(word)}\u201D`;
   const mean = (values) => (values.length ? values.reduce((a, b) => a + b, 0) / values.length : 0);
 
   /* ---- the routes ---- */
