@@ -9,7 +9,11 @@ examples:
       handout/STUDENT/labNN.ipynb for every line of roster.csv (columns student, name)
   python -m labs.course grade handins --lab lab04 --roster roster.csv --key-file key.json --due 2026-11-20T23:59 --out marks
       handins/STUDENT/ holds labNN.ipynb and answers-labNN.json; handins/received.csv (columns student, time) says when each
-      came, without it the notebook's own time does. Repeat the same line to go on after an interruption.
+      came, without it the notebook's own time does. Repeat the same line to go on after an interruption; to merge the points
+      for written parts that you put into marks/written.csv; or after a test was fixed: marks/changes.csv says what changed.
+  python -m labs.course export marks --lab lab04 --form canvas --roster roster.csv --out canvas.csv
+      for a gradebook: canvas, moodle, gradescope (a folder), plain. Columns of the roster that they need, where you have them:
+      canvas_id, sis_user_id, sis_login_id, section; id_number, email; email
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import nbformat
 from kimi_mini.sandbox import SandboxUnavailable
 
 from . import find
+from .export import FORMS, export
 from .grade import Grader
 from .key import make_key, read_key, read_roster
 from .marks import mark_all, strangers, write_text
@@ -61,16 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     command("key", _key, ("--course", {"required": True, "metavar": "NAME", "help": "any name"}), out)
     chosen = {"action": "append", "metavar": "NAME", "help": "such as lab04; may be repeated (default: all)"}
     command("handout", _handout, roster, key, ("--lab", chosen), out)
-    command(
-        "grade",
-        _grade,
-        ("handins", {"type": Path, "help": "a folder with one folder per student id"}),
-        ("--lab", {"required": True, "metavar": "NAME", "help": "such as lab04"}),
-        roster,
-        key,
-        ("--due", due),
-        out,
-    )
+    handins = ("handins", {"type": Path, "help": "a folder with one folder per student id"})
+    lab = ("--lab", {"required": True, "metavar": "NAME", "help": "such as lab04"})
+    command("grade", _grade, handins, lab, roster, key, ("--due", due), out)
+    marks = ("marks", {"type": Path, "help": "the folder that grade wrote"})
+    form = ("--form", {"required": True, "choices": FORMS, "help": "the gradebook that will read it"})
+    command("export", _export, marks, lab, form, roster, out)
     return parser
 
 
@@ -108,16 +109,30 @@ def _handout(args: argparse.Namespace) -> None:
 
 
 def _grade(args: argparse.Namespace) -> None:
-    """Mark hand-ins of one lab; writes marks.csv, feedback/, to_read/ and results/."""
+    """Mark hand-ins of one lab; writes marks.csv, feedback/, to_read/, written.csv and results/."""
     key, roster = read_key(args.key_file), read_roster(args.roster)
     spec = find.load_spec(args.lab)
     notebook = public_notebook(spec, find.load_notebook(args.lab), Address(*find.repository()))
     if not args.handins.is_dir():
         raise ValueError(f"{args.handins} is no folder; expected one with a folder per student id")
-    rows = mark_all(Grader(spec, key, notebook), args.handins, roster, args.due, args.out)
+    marked = mark_all(Grader(spec, key, notebook), args.handins, roster, args.due, args.out)
     for name in strangers(args.handins, roster):
         print(f"not marked: {name} is not in {args.roster}")
-    print(f"{args.out / 'marks.csv'}: {len(rows)} students")
+    print(
+        f"{args.out / 'marks.csv'}: {len(marked.rows)} students, {len(marked.ran)} hand-ins run, the others were marked before"
+    )
+    if marked.changes:
+        students = len({change["student"] for change in marked.changes})
+        print(f"{args.out / 'changes.csv'}: {len(marked.changes)} marks of {students} students differ from marks-before.csv")
+
+
+def _export(args: argparse.Namespace) -> None:
+    """Write marks in the form that a gradebook imports."""
+    read_roster(args.roster)
+    count, left_out = export(args.form, find.load_spec(args.lab), args.marks, args.roster, args.out)
+    print(f"{args.out}: {count} students")
+    if left_out:
+        print(f"left out, as written parts are still to read: {', '.join(left_out)}")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,37 +13,74 @@ from tqdm import tqdm
 
 from .exercise import LabSpec, Written
 from .grade import Grader
+from .written import merge, read_table, table
 
 LATE_PERCENT = 10  # of the marks, per day that has begun
 TO_READ = "to read"
 
 
-def mark_all(grader: Grader, handins: Path, roster: dict[str, str], due: datetime | None, out: Path) -> list[dict[str, Any]]:
-    """Mark every student of the roster and write all of OUT; returns the rows of marks.csv.
+@dataclass(frozen=True)
+class Marked:
+    """What a call did: rows of marks.csv, ids of the hand-ins that it ran, and the marks that changed since the call before."""
 
-    A result that is there for the same hand-in, lab, key and cases is kept, so a call that was cut off is simply repeated.
+    rows: list[dict[str, Any]]
+    ran: list[str]
+    changes: list[dict[str, str]]
+
+
+def mark_all(grader: Grader, handins: Path, roster: dict[str, str], due: datetime | None, out: Path) -> Marked:
+    """Mark every student of the roster and write all of OUT.
+
+    A result that is there for the same hand-in, lab, key and cases is kept, so a call that was cut off is simply repeated, and
+    after a test was fixed only hand-ins that it concerns are run. Points in OUT/written.csv are merged. Where a mark is another
+    than in the marks.csv of the call before, that file becomes marks-before.csv, and changes.csv lists the differences.
     """
+    spec, results, days, ran = grader.spec, {}, {}, []
     received = _received(handins)
-    rows = []
-    for student, name in tqdm(roster.items(), desc=grader.spec.name, unit="student"):
+    for student in tqdm(roster, desc=spec.name, unit="student"):
         folder = handins / student
-        if not folder.is_dir():
-            result = _nothing(grader.spec)
-            days = 0
+        if folder.is_dir():
+            results[student], fresh = _result(grader, student, folder, out / "results" / f"{student}.json")
+            days[student] = late_days(_time(received.get(student), folder / f"{spec.name}.ipynb"), due)
+            ran += [student] * fresh
         else:
-            result = _result(grader, student, folder, out / "results" / f"{student}.json")
-            days = late_days(_time(received.get(student), folder / f"{grader.spec.name}.ipynb"), due)
-        row = _row(grader.spec, student, name, result, days)
-        rows.append(row)
-        write_text(out / "feedback" / f"{student}.md", _feedback(grader.spec, row, result))
+            results[student], days[student] = _nothing(spec), 0
+    given, written = merge(out / "written.csv", spec, {student: result["texts"] for student, result in results.items()})
+    rows = [_row(spec, student, roster[student], results[student], days[student], given.get(student, {})) for student in roster]
+    for row in rows:
+        result = results[row["student"]]
+        write_text(out / "feedback" / f"{row['student']}.md", _feedback(spec, row, result))
         if any(result["texts"].values()):
-            write_text(out / "to_read" / f"{student}.md", _to_read(grader.spec, student, result))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(out / "marks.csv", text.getvalue())
-    return rows
+            write_text(out / "to_read" / f"{row['student']}.md", _to_read(spec, row["student"], result))
+    if written:
+        write_text(out / "written.csv", written)
+    return Marked(rows, ran, _write_marks(out, rows))
+
+
+def _write_marks(out: Path, rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    path, text = out / "marks.csv", table(rows, list(rows[0]))
+    changes = _changes(read_table(path), rows) if path.is_file() else []
+    if changes:
+        write_text(out / "marks-before.csv", path.read_text(encoding="utf-8"))
+        write_text(out / "changes.csv", table(changes, list(changes[0])))
+    write_text(path, text)
+    return changes
+
+
+def _changes(before: list[dict[str, str]], after: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Points, and totals, that differ; a column's name may have changed with its points."""
+    old, new = ({row["student"]: _marks(row) for row in rows} for rows in (before, after))
+    changes = []
+    for student in [*new, *(each for each in old if each not in new)]:
+        then, now = old.get(student, {}), new.get(student, {})
+        for name in [*now, *(each for each in then if each not in now)]:
+            if then.get(name) != now.get(name):
+                changes.append({"student": student, "exercise": name, "before": then.get(name, ""), "after": now.get(name, "")})
+    return changes
+
+
+def _marks(row: dict[str, Any]) -> dict[str, str]:
+    return {name.partition(" /")[0]: str(value) for name, value in row.items() if " /" in name or name == "total"}
 
 
 def strangers(handins: Path, roster: dict[str, str]) -> list[str]:
@@ -71,8 +107,7 @@ def _received(handins: Path) -> dict[str, datetime]:
     path = handins / "received.csv"
     if not path.is_file():
         return {}
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        return {row["student"]: datetime.fromisoformat(row["time"]) for row in csv.DictReader(file)}
+    return {row["student"]: datetime.fromisoformat(row["time"]) for row in read_table(path)}
 
 
 def _time(received: datetime | None, notebook: Path) -> datetime | None:
@@ -91,20 +126,22 @@ def _nothing(spec: LabSpec) -> dict[str, Any]:
     }
 
 
-def _result(grader: Grader, student: str, folder: Path, path: Path) -> dict[str, Any]:
+def _result(grader: Grader, student: str, folder: Path, path: Path) -> tuple[dict[str, Any], bool]:
+    """The result, and whether it was made now."""
     stamp = grader.stamp(student, folder)
     if path.is_file():
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["stamp"] == stamp:
-            return kept
+            return kept, False
     result = {"stamp": stamp, **grader.mark(student, folder)}
     write_text(path, json.dumps(result, indent=1) + "\n")
-    return result
+    return result, True
 
 
-def _row(spec: LabSpec, student: str, name: str, result: dict[str, Any], days: int) -> dict[str, Any]:
-    points = {f"{each.name} /{each.points}": _points(each, result) for each in spec.exercises}
+def _row(spec: LabSpec, student: str, name: str, result: dict[str, Any], days: int, given: dict[str, float]) -> dict[str, Any]:
+    points = {f"{each.name} /{each.points}": _points(each, result, given) for each in spec.exercises}
     auto = sum(mark["points"] for mark in result["exercises"].values())
+    written = sum(given.values())
     off = min(100, LATE_PERCENT * days)
     remarks = list(result["notes"])
     if off:
@@ -114,14 +151,17 @@ def _row(spec: LabSpec, student: str, name: str, result: dict[str, Any], days: i
         "name": name,
         **points,
         "auto": auto,
+        "written": f"{written:g}",
         "late_days": days,
         "late_percent_off": off,
-        "total": f"{auto * (100 - off) / 100:.10g}",
+        "total": f"{(auto + written) * (100 - off) / 100:.10g}",
         "remark": "; ".join(remarks),
     }
 
 
-def _points(exercise: Any, result: dict[str, Any]) -> float | str:
+def _points(exercise: Any, result: dict[str, Any], given: dict[str, float]) -> float | str:
+    if exercise.name in given:
+        return f"{given[exercise.name]:g}"
     if isinstance(exercise, Written):
         return TO_READ if result["texts"].get(exercise.name) else 0
     return result["exercises"][exercise.name]["points"]
@@ -132,13 +172,15 @@ def _feedback(spec: LabSpec, row: dict[str, Any], result: dict[str, Any]) -> str
     for each in spec.exercises:
         points = row[f"{each.name} /{each.points}"]
         if isinstance(each, Written):
-            why = "your marker reads it" if points == TO_READ else "nothing is written there"
-            points = "?" if points == TO_READ else points
+            why = "your marker has read it" if isinstance(points, str) else "nothing is written there"
+            if points == TO_READ:
+                points, why = "?", "your marker reads it"
         else:
             why = result["exercises"][each.name]["why"]
         lines.append(f"- **{each.title}** ({points} of {each.points}): {why.rstrip('.')}.")
     late = f", {row['total']} after what is off for being late" if row["late_days"] else ""
-    lines += ["", f"Marked by machine: {row['auto']} points{late}."]
+    person = f", by your marker: {row['written']}" if row["written"] != "0" else ""
+    lines += ["", f"Marked by machine: {row['auto']} points{person}{late}."]
     if row["remark"]:
         lines += ["", f"Remarks: {row['remark']}."]
     return "\n".join(lines) + "\n"
