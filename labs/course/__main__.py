@@ -3,6 +3,8 @@
 examples:
   python -m labs.course build
       write labs/student/ from labs/source/, whose notebooks run in `PYTHONPATH=. jupyter lab`
+  python -m labs.course sheets
+      write labs/course/sheets/, a page for each lab that only the instructor needs
   python -m labs.course key --course "Autumn 2026" --out key.json
       once per course; keep this file, and keep it to yourself: it draws the versions and the hidden cases
   python -m labs.course handout --roster roster.csv --key-file key.json --out handout
@@ -11,6 +13,8 @@ examples:
       handins/STUDENT/ holds labNN.ipynb and answers-labNN.json; handins/received.csv (columns student, time) says when each
       came, without it the notebook's own time does. Repeat the same line to go on after an interruption; to merge the points
       for written parts that you put into marks/written.csv; or after a test was fixed: marks/changes.csv says what changed.
+  python -m labs.course rehearse --lab lab04
+      marks a made-up class and says how long it takes here: do it once before the first real one
   python -m labs.course export marks --lab lab04 --form canvas --roster roster.csv --out canvas.csv
       for a gradebook: canvas, moodle, gradescope (a folder), plain. Columns of the roster that they need, where you have them:
       canvas_id, sis_user_id, sis_login_id, section; id_number, email; email
@@ -25,6 +29,7 @@ from pathlib import Path
 
 import nbformat
 
+from kimi_mini.checks import require
 from kimi_mini.sandbox import SandboxUnavailable
 
 from . import find
@@ -32,6 +37,7 @@ from .export import FORMS, export
 from .grade import Grader
 from .key import make_key, read_key, read_roster
 from .marks import mark_all, strangers, write_text
+from .sheet import render
 from .student import Address, personal_notebook, public_notebook
 
 
@@ -63,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     out = ("--out", {"type": Path, "required": True, "metavar": "PATH", "help": "where to write"})
     due = {"type": datetime.fromisoformat, "metavar": "TIME", "help": "ISO time; 10 %% off per day begun after it"}
     command("build", _build)
+    command("sheets", _sheets)
     command("key", _key, ("--course", {"required": True, "metavar": "NAME", "help": "any name"}), out)
     chosen = {"action": "append", "metavar": "NAME", "help": "such as lab04; may be repeated (default: all)"}
     command("handout", _handout, roster, key, ("--lab", chosen), out)
@@ -71,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     command("grade", _grade, handins, lab, roster, key, ("--due", due), out)
     marks = ("marks", {"type": Path, "help": "the folder that grade wrote"})
     form = ("--form", {"required": True, "choices": FORMS, "help": "the gradebook that will read it"})
+    students = {"type": int, "default": 12, "metavar": "N", "help": "hand-ins to make (default: %(default)s)"}
+    command("rehearse", _rehearse, lab, ("--students", students))
     command("export", _export, marks, lab, form, roster, out)
     return parser
 
@@ -87,6 +96,14 @@ def build_public(name: str) -> str:
     """A lab's public notebook, as text."""
     notebook = public_notebook(find.load_spec(name), find.load_notebook(name), Address(*find.repository()))
     return nbformat.writes(notebook) + "\n"
+
+
+def _sheets(args: argparse.Namespace) -> None:
+    """Write the instructors' sheets, labs/course/sheets/: minutes, rubrics with sample answers, known mistakes."""
+    for name in find.lab_names():
+        path = find.SHEETS / f"{name}.md"
+        write_text(path, render(find.load_spec(name), find.load_sheet(name)))
+        print(path.relative_to(find.ROOT))
 
 
 def _key(args: argparse.Namespace) -> None:
@@ -133,6 +150,14 @@ def _export(args: argparse.Namespace) -> None:
     print(f"{args.out}: {count} students")
     if left_out:
         print(f"left out, as written parts are still to read: {', '.join(left_out)}")
+
+
+def _rehearse(args: argparse.Namespace) -> None:
+    """Mark a class that does not exist, and say how long it takes on this machine."""
+    from .rehearsal import rehearse  # measures with what only Unix has
+
+    require(args.students >= 1, "students", args.students, "at least 1")
+    print(rehearse(find.load_spec(args.lab), find.load_notebook(args.lab), args.students))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ from nbformat import NotebookNode
 from kimi_mini.checks import require
 
 from .exercise import LabSpec
+from .sheet import Sheet
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "labs" / "source"
 STUDENT = ROOT / "labs" / "student"
+SHEETS = ROOT / "labs" / "course" / "sheets"
 
 
 def lab_names() -> list[str]:
@@ -29,6 +31,13 @@ def load_spec(name: str) -> LabSpec:
     spec = importlib.import_module(f"labs.source.{name}.exercises").LAB
     require(spec.name == name, f"name in labs/source/{name}", spec.name, repr(name))
     return spec
+
+
+def load_sheet(name: str) -> Sheet:
+    """Notes and sample answers of a lab, for its instructor's sheet; none where nobody has written them yet."""
+    if not (SOURCE / name / "sheet.py").is_file():
+        return Sheet()
+    return importlib.import_module(f"labs.source.{name}.sheet").SHEET
 
 
 def load_notebook(name: str) -> NotebookNode:
