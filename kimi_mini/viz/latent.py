@@ -92,8 +92,8 @@ def cache_against_heads(heads: Sequence[int], measured: Mapping[int, Sequence[in
     def draw(context: int) -> list[dict[str, Any]]:
         mib = [value / 2**20 for value in measured[context]]
         return [
-            _line("MHA, by arithmetic", list(heads), [mha(n, context) / 2**20 for n in heads], "attention", "lines"),
-            _line("MLA, the real tensor", list(heads), mib, "attention", "markers"),
+            _line("MHA, by arithmetic", heads, [mha(n, context) / 2**20 for n in heads], "attention", "lines"),
+            _line("MLA, the real tensor", heads, mib, "attention", "markers"),
         ]
 
     def title(context: int) -> str:
@@ -121,9 +121,18 @@ def merged_once(distances: Sequence[int], turned: Mapping[float, Sequence[float]
     """
 
     def draw(angle: float) -> list[dict[str, Any]]:
+        values = turned[angle]
         return [
-            _line("keys turned", list(distances), list(turned[angle]), "attention", "lines", dash="dot"),
-            _line("merged once", list(distances), [merged] * len(distances), "rest", "lines", dash="dot", low=True),
+            _line(
+                "keys turned",
+                distances,
+                values,
+                "attention",
+                "lines",
+                dash="dot",
+                named=min(range(len(values)), key=values.__getitem__),
+            ),
+            _line("merged once", distances, [merged] * len(values), "rest", "lines", dash="dot"),
         ]
 
     def title(angle: float) -> str:
@@ -167,10 +176,9 @@ def decode_costs(config: ModelConfig, contexts: Sequence[int], milliseconds: Map
     def draw(count: str) -> list[dict[str, Any]]:
         mode = "lines+markers" if count == "time" else "lines"
         return [
-            _line(name, list(contexts), counts[count](way), "rest" if way == "anew" else "attention", mode,
-                  dash="dash" if way == "kept" else "solid", low=way == "absorbed")
+            _line(name, contexts, counts[count](way), "rest" if way == "anew" else "attention", mode,
+                  dash="dash" if way == "kept" else "solid", named=len(contexts) // 2 if way == "absorbed" else None)
             for way, name in WAYS.items()
-            if not (count == "bytes kept" and way == "anew")
         ]  # fmt: skip
 
     def title(count: str) -> str:
@@ -192,14 +200,15 @@ def decode_costs(config: ModelConfig, contexts: Sequence[int], milliseconds: Map
 
 
 def _line(
-    name: str, x: list[float], y: Sequence[float], colour: str, mode: str, dash: str = "solid", low: bool = False
+    name: str, x: Sequence[float], y: Sequence[float], colour: str, mode: str, dash: str = "solid", named: int | None = None
 ) -> dict[str, Any]:
-    """A line with its name on it: above its last point, or below its middle one."""
+    """A line with its name on it: above its last point, or below the point of index `named`."""
     texts = [""] * len(x)
-    texts[len(x) // 2 if low else -1] = f"<b>{name}</b>"
+    texts[-1 if named is None else named] = f"<b>{name}</b>"
+    side = "left" if named is None or named > 0.75 * len(x) else "right" if named < 0.25 * len(x) else "center"
     return {
-        "type": "scatter", "mode": f"{mode}+text", "x": x, "y": [float(f"{value:.4g}") for value in y], "text": texts,
-        "textposition": "bottom center" if low else "top left", "cliponaxis": False,
+        "type": "scatter", "mode": f"{mode}+text", "x": list(x), "y": [float(f"{value:.4g}") for value in y], "text": texts,
+        "textposition": f"{'top' if named is None else 'bottom'} {side}", "cliponaxis": False,
         "line": {"color": still.COLOURS[colour], "width": 3, "dash": dash},
         "marker": {"color": still.COLOURS[colour], "size": 10},
     }  # fmt: skip

@@ -64,7 +64,7 @@ def _sums(attn: MLA, x_BTD: Tensor, rope: Rope, pairs: Sequence[tuple[int, int]]
 
 
 def shared_digits(a: float, b: float) -> int:
-    """Leading digits that two numbers share, of the 17 that a float64 needs."""
+    """Leading digits that two numbers share as written, of the 17 that a float64 needs (2.9 and 3.0 share none)."""
     (digits_a, power_a), (digits_b, power_b) = (f"{value:.16e}".split("e") for value in (a, b))
     if power_a != power_b or (a < 0) != (b < 0):
         return 0

@@ -104,4 +104,15 @@ def test_scripts_are_classic_and_ask_for_nothing():
 
 
 def test_every_component_is_found():
-    assert components() == {"pixels", "strips", "calculator", "cache", "flops", "memory", "runaway", "bricks"}
+    assert components() == {
+        "pixels",
+        "strips",
+        "calculator",
+        "cache",
+        "flops",
+        "memory",
+        "runaway",
+        "bricks",
+        "shelves",
+        "logit",
+    }

@@ -53,7 +53,7 @@
   }
 
   function results(stage, values, rotary, count) {
-    const { marks, width } = stage;
+    const { marks } = stage;
     const y = TOP + HIGH + 74;
     PATHS.forEach((path, index) => {
       const at = y + index * 26;
@@ -71,7 +71,8 @@
         cut++;
       }
       marks.text(`same-${path}`, 80, at, text.slice(0, cut), { className: "km-digits km-strong" });
-      marks.text(`rest-${path}`, 80 + marks.long(`same-${path}`), at, text.slice(cut), { className: "km-digits km-differs", within: width });
+      marks.text(`rest-${path}`, 80 + marks.long(`same-${path}`), at, text.slice(cut), { className: "km-digits" });
+      marks.rect(`under-${path}`, 80 + marks.long(`same-${path}`), at + 4, marks.long(`rest-${path}`), 3, "km-optimizer-fill");
     });
     const both = `+ ${short(rotary)}, the rotary part of both = logit ${short(values.expanded + rotary)}`;
     marks.text("rotary", 0, y + 56, both, { className: "km-quiet" });

@@ -6,10 +6,12 @@
   const { gib, gflop, number, percent } = KM.format;
   const KINDS = [["mha", "MHA"], ["gqa", "GQA-8"], ["mqa", "MQA"], ["mla", "MLA"]];
   const CONTEXTS = Array.from({ length: 8 }, (_, power) => 1024 * 2 ** power);
-  const TOP = 82;
+  const TOP = 112;
   const HIGH = 264;
   const BASE = TOP + HIGH;
   const BOX = 5; // a thinner box is not told from its neighbours
+  const GPU = 10; // side of a small square: one more GPU
+  const ROWS = 4;
 
   const headsOf = (stage) => (stage.revealed ? stage.state.heads : stage.schema.heads.value);
   const total = (work) => work.weights + work.attention;
@@ -37,11 +39,22 @@
     if (box >= BOX) for (let y = BASE - box; y > BASE - height + 1; y -= box) edges += `M${x} ${y.toFixed(1)}h${wide}`;
     marks.shape(`edges-${kind}`, 0, 0, edges || "M0 0", "km-box-edges");
     marks.rect(`shelf-${kind}`, x + 0.75, TOP + 0.75, wide - 1.5, HIGH - 1.5, "km-outline");
-    marks.rect(`spill-${kind}`, x - 3, TOP - 12, over ? wide + 6 : 0, 12, "km-optimizer-fill");
     const gpus = now.all[kind] / data.gpu;
+    marks.shape(`spill-${kind}`, x, TOP - 4, spilled(gpus - 1, wide), "km-optimizer-fill");
     const spill = over ? `${number(gpus, gpus < 10 ? 1 : 0)} GPUs` : "";
-    marks.text(`spill-label-${kind}`, middle, TOP - 18, spill, { anchor: "middle" });
+    marks.text(`spill-label-${kind}`, middle, 55, spill, { anchor: "middle" });
     marks.text(`fits-${kind}`, middle, BASE + 20, `fits ${number(now.fits[kind])}`, { anchor: "middle", within: stage.width });
+  }
+
+  /* What overflows, as small squares above the shelf, one per GPU, the last one as wide as it is full; at most ROWS rows. */
+  function spilled(gpus, wide) {
+    const row = Math.floor((wide + 2) / (GPU + 2));
+    let d = "M0 0";
+    for (let index = 0; index < Math.min(Math.ceil(gpus), row * ROWS); index++) {
+      const part = GPU * Math.min(1, gpus - index);
+      d += `M${(index % row) * (GPU + 2)} ${-(GPU + 2) * Math.floor(index / row) - GPU}h${part.toFixed(1)}v${GPU}h${-part.toFixed(1)}Z`;
+    }
+    return d;
   }
 
   /* Where the reader's factor would have put MLA's shelf, drawn for twice the released heads. */
@@ -112,8 +125,8 @@
           ...now.all, ...Object.fromEntries(KINDS.map(([kind]) => [`fits-${kind}`, now.fits[kind]])),
           flops: total(now.work), growth,
         },
-        note: `Each shelf is one empty GPU of ${number(data.gpu / 1e9)} GB (${number(data.gpu / 2 ** 30)} GiB); a box is a conversation, fits: how many of them. ` +
-          "Derived: 2 bytes a number, 61 layers, K2\u2019s widths. Weights need room as well and are left out. The meter: grey weights, blue attention with the latent absorbed.",
+        note: `Each shelf is one empty GPU of ${number(data.gpu / 1e9)} GB (${number(data.gpu / 2 ** 30)} GiB); a box in it is one conversation, a small square one more GPU; fits says how many conversations it can hold. ` +
+          "Derived: 2 bytes a number, 61 layers, K2\u2019s widths; weights need room too and are left out. The meter: grey weights, blue attention, the latent absorbed.",
         table: {
           columns: ["", "one conversation", "all", "fit one GPU", "against MLA"],
           rows: KINDS.map(([kind, name]) => [name, gib(now.one[kind]), gib(now.all[kind]), number(now.fits[kind]), number(now.one[kind] / now.one.mla, 2)]),
