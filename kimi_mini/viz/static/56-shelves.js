@@ -10,8 +10,8 @@
   const HIGH = 264;
   const BASE = TOP + HIGH;
   const BOX = 5; // a thinner box is not told from its neighbours
-  const GPU = 10; // side of a small square: one more GPU
-  const ROWS = 4;
+  const GPU = 14; // side of a small square: one more GPU
+  const ROWS = 3;
 
   const headsOf = (stage) => (stage.revealed ? stage.state.heads : stage.schema.heads.value);
   const total = (work) => work.weights + work.attention;
@@ -41,7 +41,7 @@
     marks.rect(`shelf-${kind}`, x + 0.75, TOP + 0.75, wide - 1.5, HIGH - 1.5, "km-outline");
     const gpus = now.all[kind] / data.gpu;
     marks.shape(`spill-${kind}`, x, TOP - 4, spilled(gpus - 1, wide), "km-optimizer-fill");
-    const spill = over ? `${number(gpus, gpus < 10 ? 1 : 0)} GPUs` : "";
+    const spill = over ? `${number(gpus, gpus < 2 ? 2 : gpus < 10 ? 1 : 0)} GPUs` : "";
     marks.text(`spill-label-${kind}`, middle, 55, spill, { anchor: "middle" });
     marks.text(`fits-${kind}`, middle, BASE + 20, `fits ${number(now.fits[kind])}`, { anchor: "middle", within: stage.width });
   }
@@ -68,7 +68,7 @@
 
   function meter(stage, now, before) {
     const { marks, width, data, state } = stage;
-    const y = BASE + 66;
+    const y = BASE + 80;
     const shape = { ...data.config, num_attention_heads: 2 * data.config.num_attention_heads };
     const most = total(KM.accounting.decodeFlops(shape, state.context, "absorbed")) * 1.04;
     const at = (flops) => (flops / most) * (width - 4);
@@ -113,9 +113,10 @@
       const before = numbers(stage, data.config.num_attention_heads);
       const gap = width < 420 ? 12 : 28;
       const wide = (width - 3 * gap - 8) / 4;
-      marks.size(width, BASE + 66 + 66);
+      marks.size(width, BASE + 80 + 66);
       const place = (index) => 4 + index * (wide + gap);
       KINDS.forEach(([kind, name], index) => shelf(stage, kind, name, place(index), wide, now));
+      marks.text("room", width / 2, BASE + 41, `each shelf is one GPU: ${number(data.gpu / 2 ** 30)} GiB`, { anchor: "middle", className: "km-quiet" });
       guessed(stage, place(3), wide, before);
       meter(stage, now, before.work);
       const growth = total(now.work) / total(before.work);
@@ -125,7 +126,7 @@
           ...now.all, ...Object.fromEntries(KINDS.map(([kind]) => [`fits-${kind}`, now.fits[kind]])),
           flops: total(now.work), growth,
         },
-        note: `Each shelf is one empty GPU of ${number(data.gpu / 1e9)} GB (${number(data.gpu / 2 ** 30)} GiB); a box in it is one conversation, a small square one more GPU; fits says how many conversations it can hold. ` +
+        note: `A GPU of ${number(data.gpu / 1e9)} GB, empty. A box in it is one conversation, a small square one more GPU (as far as there is room); fits: conversations that one GPU can hold. ` +
           "Derived: 2 bytes a number, 61 layers, K2\u2019s widths; weights need room too and are left out. The meter: grey weights, blue attention, the latent absorbed.",
         table: {
           columns: ["", "one conversation", "all", "fit one GPU", "against MLA"],
