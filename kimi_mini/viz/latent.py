@@ -60,7 +60,7 @@ def logit(paths: Paths, labels: Sequence[str], config: ModelConfig) -> Stage:
         "logit",
         {
             "pairs": list(labels), "layers": layers, "heads": heads,
-            "products": {"expanded": width, "absorbed": latent, "rotary": config.qk_rope_head_dim},
+            "products": {"expanded": width, "absorbed": latent},
             "expanded": expanded_PLH, "absorbed": absorbed_PLH, "rotary": paths.rotary_PLH.tolist(),
             "shared": {"all": len(shared), "median": statistics.median_low(shared), "least": min(shared)},
             "sums": {"expanded": pack(paths.expanded_PLHN), "absorbed": pack(paths.absorbed_PLHC)},
