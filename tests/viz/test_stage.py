@@ -115,4 +115,6 @@ def test_every_component_is_found():
         "bricks",
         "shelves",
         "logit",
+        "sentence",
+        "foretold",
     }

@@ -33,7 +33,7 @@
     const over = now.all[kind] > data.gpu;
     const middle = x + wide / 2;
     marks.text(`name-${kind}`, middle, 14, name, { anchor: "middle" });
-    marks.text(`size-${kind}`, middle, 35, gib(now.all[kind]), { anchor: "middle", className: "km-strong" });
+    marks.text(`size-${kind}`, middle, 35, gib(now.all[kind]), { anchor: "middle", within: stage.width, className: "km-strong" });
     marks.rect(`fill-${kind}`, x, BASE - height, wide, height, "km-attention-fill");
     let edges = "";
     if (box >= BOX) for (let y = BASE - box; y > BASE - height + 1; y -= box) edges += `M${x} ${y.toFixed(1)}h${wide}`;
@@ -42,7 +42,7 @@
     const gpus = now.all[kind] / data.gpu;
     marks.shape(`spill-${kind}`, x, TOP - 4, spilled(gpus - 1, wide), "km-optimizer-fill");
     const spill = over ? `${number(gpus, gpus < 2 ? 2 : gpus < 10 ? 1 : 0)} GPUs` : "";
-    marks.text(`spill-label-${kind}`, middle, 55, spill, { anchor: "middle" });
+    marks.text(`spill-label-${kind}`, middle, 55, spill, { anchor: "middle", within: stage.width });
     marks.text(`fits-${kind}`, middle, BASE + 20, `fits ${number(now.fits[kind])}`, { anchor: "middle", within: stage.width });
   }
 
