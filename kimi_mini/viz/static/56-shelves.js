@@ -14,6 +14,7 @@
   const ROWS = 3;
 
   const headsOf = (stage) => (stage.revealed ? stage.state.heads : stage.schema.heads.value);
+  const size = (bytes) => (bytes < 2 ** 40 ? gib(bytes) : gib(bytes / 1024).replace("GiB", "TiB"));
   const total = (work) => work.weights + work.attention;
 
   function numbers(stage, heads) {
@@ -33,7 +34,7 @@
     const over = now.all[kind] > data.gpu;
     const middle = x + wide / 2;
     marks.text(`name-${kind}`, middle, 14, name, { anchor: "middle" });
-    marks.text(`size-${kind}`, middle, 35, gib(now.all[kind]), { anchor: "middle", within: stage.width, className: "km-strong" });
+    marks.text(`size-${kind}`, middle, 35, size(now.all[kind]), { anchor: "middle", within: stage.width, className: "km-strong" });
     marks.rect(`fill-${kind}`, x, BASE - height, wide, height, "km-attention-fill");
     let edges = "";
     if (box >= BOX) for (let y = BASE - box; y > BASE - height + 1; y -= box) edges += `M${x} ${y.toFixed(1)}h${wide}`;
@@ -130,7 +131,7 @@
           "Derived: 2 bytes a number, 61 layers, K2\u2019s widths; weights need room too and are left out. The meter: grey weights, blue attention, the latent absorbed.",
         table: {
           columns: ["", "one conversation", "all", "fit one GPU", "against MLA"],
-          rows: KINDS.map(([kind, name]) => [name, gib(now.one[kind]), gib(now.all[kind]), number(now.fits[kind]), number(now.one[kind] / now.one.mla, 2)]),
+          rows: KINDS.map(([kind, name]) => [name, size(now.one[kind]), size(now.all[kind]), number(now.fits[kind]), number(now.one[kind] / now.one.mla, 2)]),
         },
         code: `import kimi_mini as km\nconfig = km.K2.replace(num_attention_heads=${heads})\n` +
           `km.accounting.cache_bytes(config, ${state.context * state.users}, "mla")   # or "mha", "gqa", "mqa"\n` +
@@ -143,8 +144,8 @@
     const { context, users } = state;
     const what = users > 1 ? `${users} conversations` : "One conversation";
     if (heads === data.config.num_attention_heads) {
-      return `${what} of ${number(context)} tokens: MHA remembers ${gib(now.all.mha)}, MLA ${gib(now.all.mla)}.`;
+      return `${what} of ${number(context)} tokens: MHA remembers ${size(now.all.mha)}, MLA ${size(now.all.mla)}.`;
     }
-    return `${heads} heads: MHA needs ${gib(now.all.mha)}, MLA still ${gib(now.all.mla)}; the work for one token grew by ${percent(growth - 1, 0)}.`;
+    return `${heads} heads: MHA needs ${size(now.all.mha)}, MLA still ${size(now.all.mla)}; the work for one token grew by ${percent(growth - 1, 0)}.`;
   }
 })();
