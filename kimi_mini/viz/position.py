@@ -1,0 +1,251 @@
+"""The figures of the chapter *Where is a word?*: closed forms of released configs, recorded readings, one measured layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..checks import require
+from ..config import ModelConfig
+from ..model import KimiMini
+from ..model.rope import rope_frequencies, rope_table, yarn_range
+from ..presets import DEEPSEEK_V3, K2
+from . import still
+from .position_runs import Recording, load_recording
+from .quiet import Quiet, Slider, quiet
+from .stage import Stage, stage
+
+__all__ = ["attention_by_distance", "clocks", "layouts", "load_recording", "read_half_split_", "reach", "second_phase"]
+
+LAST = 131072  # the end of the picture's axis: K2's context
+_MODELS = {"K2": ("K2", K2), "DEEPSEEK_V3": ("DeepSeek-V3", DEEPSEEK_V3)}
+_RECORDED = {"K2": "yarn", "DEEPSEEK_V3": "yarn with V3's ramp"}  # the small model's reading with that model's kind of ramp
+_TURN = 2 * math.pi
+
+
+# ---- the clocks --------------------------------------------------------------------------------------------------------
+
+
+def clocks(recording: Recording) -> Stage:
+    """32 hands at any position, where they went in training, with YaRN or without; the small model's loss beneath."""
+    plain, slowed = outside(K2.replace(rope_scaling=None), LAST), outside(K2, LAST)
+    facts = _clocks(K2)
+    rows = [
+        (pair, f"{_TURN / freq:,.1f}", f"{4096 * freq / _TURN:.2f}", f"{LAST * freq / _TURN:,.2f}", f"{LAST * slow / _TURN:,.2f}")
+        for pair, (freq, slow) in enumerate(zip(facts["plain"], facts["yarn"], strict=True))
+    ]
+    return stage(
+        "clocks",
+        {
+            "models": {key: {"name": name, **_clocks(config)} for key, (name, config) in _MODELS.items()},
+            "last": LAST,
+            "trained": K2.rope_scaling.original_max_position_embeddings,
+            "runs": _runs(recording),
+        },
+        name="position-clocks",
+        title=f"Position {LAST:,} without YaRN: {plain} of 32 hands point where training never went; with it, {slowed}.",
+        alt="32 clock faces, one per rotary pair of K2. The first twenty are shaded all round: within 4,096 tokens they finish a "
+        "lap. The last twelve are shaded only in part, and at far positions their hands leave the shade; with YaRN switched on "
+        "all hands stay in it. Beneath, the measured loss of a small model against length, plain and with YaRN.",
+        still=still.table(
+            ("clock", "tokens a lap", "laps in 4,096", f"laps in {LAST:,}", "the same with YaRN"), rows
+        ),
+        height=1000,
+    )
+
+
+def outside(config: ModelConfig, position: int) -> int:
+    """Hands that at `position` point where no position of the original length put them, a whole lap having shown everything."""
+    yarn = config.rope_scaling
+    length = yarn.original_max_position_embeddings if yarn else K2.rope_scaling.original_max_position_embeddings
+    trained_P = rope_frequencies(config.replace(rope_scaling=None)) * length
+    angle_P = rope_frequencies(config) * position % _TURN
+    return int(((trained_P < _TURN) & (angle_P > trained_P * (1 + 1e-9))).sum())
+
+
+def _clocks(config: ModelConfig) -> dict[str, Any]:
+    yarn = config.rope_scaling
+    low, high = yarn_range(config)
+    return {
+        "plain": rope_frequencies(config.replace(rope_scaling=None)).tolist(), "yarn": rope_frequencies(config).tolist(),
+        "factor": yarn.factor, "low": low, "high": high,
+    }  # fmt: skip
+
+
+def _runs(recording: Recording) -> dict[str, Any]:
+    """What the loss chart draws: per bucket of length each seed's excess, plain and with either model's kind of ramp."""
+    series = {"plain": "plain", **_RECORDED}
+    return {
+        "times": [last for _, last in recording.buckets], "short": recording.short, "seeds": recording.seeds,
+        "excess": {name: recording.excess(reading).round(4).tolist() for name, reading in series.items()},
+    }  # fmt: skip
+
+
+# ---- reading far beyond the training -----------------------------------------------------------------------------------
+
+_WORDS = {
+    "yarn by 4": "YaRN by 4", "yarn by 8": "YaRN by 8", "yarn by 16": "YaRN by 16", "yarn": "YaRN by 32",
+    "yarn without temperature": "by 32, no temperature", "yarn with V3's ramp": "by 32, V3's ramp", "all slowed": "all slowed",
+}  # fmt: skip
+
+
+def reach(recording: Recording) -> Quiet:
+    """Excess loss against length: plain, and one other way of reading, chosen by the slider."""
+
+    def title(reading: str) -> str:
+        last, plain = (recording.excess(name)[:, -1].mean() for name in (reading, "plain"))
+        return f"{_WORDS[reading]}: {last:+.2f} nats a token beyond 16 times the trained length, plain {plain:+.2f}"
+
+    return _lengths(
+        recording,
+        lambda reading: [("plain", "plain", "short"), (_WORDS[reading], reading, "short")],
+        title=title,
+        alt="Loss per token more than in pieces of 64 tokens, against how many times the trained length a token lies from the "
+        "start. Plain RoPE climbs as soon as the trained length is left; the reading on the slider is drawn beside it.",
+        slider=Slider("read with", list(_WORDS), start=3, show=_WORDS.__getitem__),
+    )
+
+
+def second_phase(recording: Recording) -> Quiet:
+    """The same before and after some more updates at eight times the length."""
+    words = {"short": f"trained at {recording.short} only", "longer": f"then {recording.rows[0]['longer_steps']} updates at {recording.longer}"}
+
+    def title(stage_name: str) -> str:
+        plain, yarn = (recording.excess(reading, stage_name)[:, -1].mean() for reading in ("plain", "yarn"))
+        return f"{words[stage_name][0].upper()}{words[stage_name][1:]}: plain {plain:+.2f}, YaRN {yarn:+.2f} at the far end"
+
+    return _lengths(
+        recording,
+        lambda name: [("plain", "plain", name), ("YaRN by 32", "yarn", name)],
+        title=title,
+        alt="Loss per token more than in pieces of 64 tokens against length, plain and with YaRN, for the model that only saw 64 "
+        "positions and for the same model after some updates at 512.",
+        slider=Slider("the model", list(words), start=1, show=words.__getitem__),
+    )
+
+
+def _lengths(recording: Recording, lines: Callable[[str], list[tuple[str, str, str]]], **words: Any) -> Quiet:
+    times = [last for _, last in recording.buckets]
+    styles = ((still.COLOURS["rest"], "square", "top left"), (still.COLOURS["attention"], "circle", "bottom right"))
+
+    def draw(setting: str) -> list[dict[str, Any]]:
+        return [
+            _line(name, times, recording.excess(reading, stage_name), *style)
+            for (name, reading, stage_name), style in zip(lines(setting), styles, strict=True)
+        ]
+
+    above = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
+    return quiet(
+        draw,
+        xaxis={
+            "title": {"text": "up to how many times the trained length", "font": {"size": 14}, "standoff": 6},
+            "type": "log", "tickvals": times, "ticktext": [f"{time}x" for time in times],
+        },
+        yaxis={"range": _range(recording), "zeroline": True},
+        annotations=[{"text": "nats a token more than in pieces of 64", **above}],
+        **words,
+    )  # fmt: skip
+
+
+def _range(recording: Recording) -> list[float]:
+    every = [recording.excess(name, at) for at in ("short", "longer") for name in recording.rows[0]["losses"][at]]
+    drawn = [excess for excess in every if excess.max() < 3]
+    low, high = min(e.min() for e in drawn), max(e.max() for e in drawn)
+    return [math.floor(10 * low) / 10 - 0.1, math.ceil(10 * high) / 10 + 0.1]
+
+
+def _line(name: str, x: Sequence[int], excess: np.ndarray, colour: str, symbol: str, place: str) -> dict[str, Any]:
+    """Mean over seeds, bars from the smallest to the largest, the name at the third point."""
+    middle = excess.mean(0)
+    return {
+        "type": "scatter", "mode": "lines+markers+text", "x": list(x), "y": middle.tolist(),
+        "text": [f"<b>{name}</b>" if place == 3 else "" for place in range(len(x))], "textposition": place,
+        "marker": {"color": colour, "size": 10, "symbol": symbol}, "line": {"color": colour, "width": 2},
+        "error_y": {
+            "type": "data", "symmetric": False, "color": colour,
+            "array": (excess.max(0) - middle).tolist(), "arrayminus": (middle - excess.min(0)).tolist(),
+        },
+        "hovertemplate": "up to %{x}x<br>%{y:+.2f} nats<extra>" + name + "</extra>",
+    }  # fmt: skip
+
+
+# ---- the side door: the other layout -----------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def read_half_split_(model: KimiMini) -> None:
+    """Make `model` turn the pairs (0, R/2), (1, R/2 + 1), ... and not neighbours: the same as moving its rotary rows."""
+    width = model.config.qk_rope_head_dim
+    order_R = torch.arange(width).view(2, -1).T.flatten()
+    for block in model.blocks:
+        attn = block.attn
+        attn.q_up_rope.copy_(attn.q_up_rope[:, order_R].clone())
+        k_rope = attn.kv_down.weight[attn.latent_dim :]
+        k_rope.copy_(k_rope[order_R].clone())
+
+
+@torch.inference_mode()
+def attention_by_distance(model: KimiMini, tokens_BT: Tensor, distances: int = 32) -> np.ndarray:
+    """attention[layer, head, distance]: the mean weight that a token's query gives to the key `distance` tokens before it.
+
+    Only queries with at least `distances` tokens before them count.
+    """
+    T = tokens_BT.shape[1]
+    require(distances < T, "distances", distances, f"less than the {T} tokens of a window")
+    rope = rope_table(model.config, torch.arange(T)[None], torch.float32)
+    seen: list[Tensor] = []
+    hooks = [block.attn_norm.register_forward_hook(lambda _, __, out: seen.append(out)) for block in model.blocks]
+    model.trunk(tokens_BT)
+    for hook in hooks:
+        hook.remove()
+    return np.stack([_by_distance(block.attn, x, rope, distances) for block, x in zip(model.blocks, seen, strict=True)])
+
+
+def _by_distance(attn: Any, x_BTD: Tensor, rope: Any, distances: int) -> np.ndarray:
+    latent, k_rope = attn.cache_entries(x_BTD, rope).tensor_split([attn.latent_dim], -1)
+    q_BTHN = attn.queries(x_BTD, rope)
+    k_content = torch.einsum("bsc,hnc->bshn", latent, attn.k_up)
+    logits = torch.einsum("bthn,bshn->bhts", q_BTHN[..., : attn.nope], k_content)
+    logits = (logits + torch.einsum("bthr,bsr->bhts", q_BTHN[..., attn.nope :], k_rope)) * attn.scale
+    T = x_BTD.shape[1]
+    weights = logits.masked_fill(torch.ones(T, T).triu(1).bool(), -torch.inf).softmax(-1)
+    queries = torch.arange(distances, T)
+    return np.stack([weights[:, :, queries, queries - far].mean((0, 2)).numpy() for far in range(distances)], axis=1)
+
+
+def layouts(right: np.ndarray, wrong: np.ndarray, largest: Mapping[str, Sequence[Sequence[float]]]) -> Quiet:
+    """Where each head looks, by distance, when its pairs are read right and wrong.
+
+    `right` and `wrong` are of `attention_by_distance`; largest["right"][layer][head] is the largest logit, and so "wrong".
+    """
+    layers, heads, distances = right.shape
+    every = [(layer, head) for layer in range(layers) for head in range(heads)]
+    styles = {"right": (still.COLOURS["attention"], "circle"), "wrong": (still.COLOURS["optimizer"], "square-open")}
+
+    def draw(place: tuple[int, int]) -> list[dict[str, Any]]:
+        return [
+            {
+                "type": "scatter", "mode": "lines+markers", "x": list(range(distances)), "y": table[place].tolist(), "name": name,
+                "marker": {"color": styles[name][0], "symbol": styles[name][1], "size": 8}, "line": {"color": styles[name][0]},
+            }
+            for name, table in (("right", right), ("wrong", wrong))
+        ]  # fmt: skip
+
+    def title(place: tuple[int, int]) -> str:
+        layer, head = place
+        was, now = (largest[name][layer][head] for name in ("right", "wrong"))
+        return f"Layer {layer}, head {head}: largest logit {was:.1f} read right (dots), {now:.1f} read wrong (squares)"
+
+    return quiet(
+        draw,
+        title=title,
+        alt="Mean attention weight against distance for one head, with the pairs read right and read wrong.",
+        slider=Slider("head", every, show=lambda place: f"layer {place[0]}, head {place[1]}"),
+        xaxis={"title": {"text": "tokens back", "font": {"size": 14}, "standoff": 6}},
+        yaxis={"title": {"text": "mean attention weight", "font": {"size": 14}}, "rangemode": "tozero"},
+    )
