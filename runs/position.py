@@ -1,9 +1,9 @@
 """Trained short, read long: a small MLA model learns from windows of 64 tokens and is then read at up to 2,048 positions.
 
-Each point trains one seed, reads held-out text in several ways without further training (plain RoPE, YaRN at four factors, without
-its temperature and with DeepSeek-V3's ramp, all clocks slowed alike, the wrong layout of the pairs), then learns for some more updates at 512
-positions and is read again. Every loss is kept beside that of the same tokens read in pieces of 64. One file a point in
-book/data/position; a second call skips the points that are there.
+Each point trains one seed and reads held-out text in several ways without further training: plain RoPE, YaRN at four factors,
+without its temperature and with DeepSeek-V3's ramp, all clocks slowed alike, the wrong layout of the pairs. Then the model
+learns for some more updates at 512 positions and is read again. Every loss is kept beside that of the same tokens read in
+pieces of 64. One file a point in book/data/position; a second call skips the points that are there.
 
 examples:
   python -m runs.position --list             the points, and which of them are done
@@ -102,9 +102,7 @@ def record(seed: int, text: Corpus, steps: int = STEPS, longer_steps: int = LONG
 
 
 def _batches(tokens_N: np.ndarray, length: int, seed: int, config: ModelConfig) -> TokenStream:
-    return TokenStream(
-        tokens_N, sequence_length=length, batch_size=TOKENS // length, seed=seed, vocab_size=config.vocab_size
-    )
+    return TokenStream(tokens_N, sequence_length=length, batch_size=TOKENS // length, seed=seed, vocab_size=config.vocab_size)
 
 
 def _train(model, optimizer, batches: TokenStream, factors: Iterator[float], what: str) -> list[float]:

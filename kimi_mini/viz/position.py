@@ -13,7 +13,8 @@ from torch import Tensor
 from ..checks import require
 from ..config import ModelConfig
 from ..model import KimiMini
-from ..model.rope import rope_frequencies, rope_table, yarn_range
+from ..model.mla import MLA
+from ..model.rope import Rope, rope_frequencies, rope_table, yarn_range
 from ..presets import DEEPSEEK_V3, K2
 from . import still
 from .position_runs import Recording, load_recording
@@ -36,7 +37,13 @@ def clocks(recording: Recording) -> Stage:
     plain, slowed = outside(K2.replace(rope_scaling=None), LAST), outside(K2, LAST)
     facts = _clocks(K2)
     rows = [
-        (pair, f"{_TURN / freq:,.1f}", f"{4096 * freq / _TURN:.2f}", f"{LAST * freq / _TURN:,.2f}", f"{LAST * slow / _TURN:,.2f}")
+        (
+            pair,
+            f"{_TURN / freq:,.1f}",
+            f"{4096 * freq / _TURN:.2f}",
+            f"{LAST * freq / _TURN:,.2f}",
+            f"{LAST * slow / _TURN:,.2f}",
+        )
         for pair, (freq, slow) in enumerate(zip(facts["plain"], facts["yarn"], strict=True))
     ]
     return stage(
@@ -49,12 +56,10 @@ def clocks(recording: Recording) -> Stage:
         },
         name="position-clocks",
         title=f"Position {LAST:,} without YaRN: {plain} of 32 hands point where training never went; with it, {slowed}.",
-        alt="32 clock faces, one per rotary pair of K2. The first twenty are shaded all round: within 4,096 tokens they finish a "
-        "lap. The last twelve are shaded only in part, and at far positions their hands leave the shade; with YaRN switched on "
+        alt="32 clock faces, one per rotary pair of K2. The first twenty are shaded all round: within 4,096 tokens they finish "
+        "a lap. The last twelve are shaded only in part, and at far positions their hands leave the shade; with YaRN switched on "
         "all hands stay in it. Beneath, the measured loss of a small model against length, plain and with YaRN.",
-        still=still.table(
-            ("clock", "tokens a lap", "laps in 4,096", f"laps in {LAST:,}", "the same with YaRN"), rows
-        ),
+        still=still.table(("clock", "tokens a lap", "laps in 4,096", f"laps in {LAST:,}", "the same with YaRN"), rows),
         height=1000,
     )
 
@@ -113,7 +118,10 @@ def reach(recording: Recording) -> Quiet:
 
 def second_phase(recording: Recording) -> Quiet:
     """The same before and after some more updates at eight times the length."""
-    words = {"short": f"trained at {recording.short} only", "longer": f"then {recording.rows[0]['longer_steps']} updates at {recording.longer}"}
+    words = {
+        "short": f"trained at {recording.short} only",
+        "longer": f"then {recording.rows[0]['longer_steps']} updates at {recording.longer}",
+    }
 
     def title(stage_name: str) -> str:
         plain, yarn = (recording.excess(reading, stage_name)[:, -1].mean() for reading in ("plain", "yarn"))
@@ -123,8 +131,8 @@ def second_phase(recording: Recording) -> Quiet:
         recording,
         lambda name: [("plain", "plain", name), ("YaRN by 32", "yarn", name)],
         title=title,
-        alt="Loss per token more than in pieces of 64 tokens against length, plain and with YaRN, for the model that only saw 64 "
-        "positions and for the same model after some updates at 512.",
+        alt="Loss per token more than in pieces of 64 tokens against length, plain and with YaRN, for the model that only saw "
+        "64 positions and for the same model after some updates at 512.",
         slider=Slider("the model", list(words), start=1, show=words.__getitem__),
     )
 
@@ -206,16 +214,19 @@ def attention_by_distance(model: KimiMini, tokens_BT: Tensor, distances: int = 3
     return np.stack([_by_distance(block.attn, x, rope, distances) for block, x in zip(model.blocks, seen, strict=True)])
 
 
-def _by_distance(attn: Any, x_BTD: Tensor, rope: Any, distances: int) -> np.ndarray:
-    latent, k_rope = attn.cache_entries(x_BTD, rope).tensor_split([attn.latent_dim], -1)
-    q_BTHN = attn.queries(x_BTD, rope)
-    k_content = torch.einsum("bsc,hnc->bshn", latent, attn.k_up)
-    logits = torch.einsum("bthn,bshn->bhts", q_BTHN[..., : attn.nope], k_content)
-    logits = (logits + torch.einsum("bthr,bsr->bhts", q_BTHN[..., attn.nope :], k_rope)) * attn.scale
+def _by_distance(attn: MLA, x_BTD: Tensor, rope: Rope, distances: int) -> np.ndarray:
     T = x_BTD.shape[1]
-    weights = logits.masked_fill(torch.ones(T, T).triu(1).bool(), -torch.inf).softmax(-1)
+    weights_BHTT = _logits(attn, x_BTD, rope).masked_fill(torch.ones(T, T).triu(1).bool(), -torch.inf).softmax(-1)
     queries = torch.arange(distances, T)
-    return np.stack([weights[:, :, queries, queries - far].mean((0, 2)).numpy() for far in range(distances)], axis=1)
+    return np.stack([weights_BHTT[:, :, queries, queries - far].mean((0, 2)).numpy() for far in range(distances)], axis=1)
+
+
+def _logits(attn: MLA, x_BTD: Tensor, rope: Rope) -> Tensor:
+    """What the kernels never write down: every scaled logit of a layer, the future included, [B, H, query, key]."""
+    latent, k_rope = attn.cache_entries(x_BTD, rope).tensor_split([attn.latent_dim], -1)
+    nope, rotary = attn.queries(x_BTD, rope).tensor_split([attn.nope], -1)
+    content = torch.einsum("bthn,hnc,bsc->bhts", nope, attn.k_up, latent)
+    return (content + torch.einsum("bthr,bsr->bhts", rotary, k_rope)) * attn.scale
 
 
 def layouts(right: np.ndarray, wrong: np.ndarray, largest: Mapping[str, Sequence[Sequence[float]]]) -> Quiet:
@@ -230,7 +241,8 @@ def layouts(right: np.ndarray, wrong: np.ndarray, largest: Mapping[str, Sequence
     def draw(place: tuple[int, int]) -> list[dict[str, Any]]:
         return [
             {
-                "type": "scatter", "mode": "lines+markers", "x": list(range(distances)), "y": table[place].tolist(), "name": name,
+                "type": "scatter", "mode": "lines+markers", "name": name,
+                "x": list(range(distances)), "y": table[place].tolist(),
                 "marker": {"color": styles[name][0], "symbol": styles[name][1], "size": 8}, "line": {"color": styles[name][0]},
             }
             for name, table in (("right", right), ("wrong", wrong))

@@ -67,7 +67,7 @@
     const last = Math.log2(runs.times[runs.times.length - 1]);
     const x = (factor) => left + (Math.log2(factor) / last) * (width - left - 24);
     const y = (value) => top + CHART * (1 - (value - least) / (most - least));
-    marks.text("chart-title", 0, top - 22, `Measured: a model trained on ${runs.short} positions, read further.`, { className: "km-strong" });
+    marks.text("chart-title", 0, top - 22, `Measured: trained on ${runs.short} positions, read further`, { className: "km-strong" });
     marks.text("chart-unit", 0, top - 4, `nats a token more than in pieces of ${runs.short}`, { className: "km-quiet" });
     for (const tick of KM.ticks(most, { count: 4 })) {
       marks.rect(`grid-${tick}`, left, y(tick), width - left, 1, "km-grid");
@@ -76,19 +76,19 @@
     const at = x(times(stage));
     marks.rect("cursor", at - 0.75, top, 1.5, CHART, "km-flag");
     for (const name of names) {
-      const chosen = (name === "plain") === (state.yarn === "off");
-      const kind = name === "plain" ? "rest" : "attention";
+      const slot = name === "plain" ? "plain" : "yarn";
+      const chosen = (slot === "plain") === (state.yarn === "off");
+      const kind = slot === "plain" ? "rest" : "attention";
       const means = runs.times.map((_, index) => mean(runs.excess[name].map((seed) => seed[index])));
       const path = means.map((value, index) => `${index ? "L" : "M"}${x(runs.times[index]).toFixed(1)} ${y(value).toFixed(1)}`).join("");
-      marks.shape(`line-${name === "plain" ? "plain" : "yarn"}`, 0, 0, path, `km-line km-${kind}-stroke ${chosen ? "km-thick" : ""}`);
+      marks.shape(`line-${slot}`, 0, 0, path, `km-line km-${kind}-stroke ${chosen ? "km-thick" : ""}`);
       runs.times.forEach((factor, index) => {
         const values = runs.excess[name].map((seed) => seed[index]);
-        const slot = name === "plain" ? "plain" : "yarn";
         marks.rect(`bar-${slot}-${index}`, x(factor) - 1, y(Math.max(...values)), 2, y(Math.min(...values)) - y(Math.max(...values)), `km-${kind}-fill`);
         marks.shape(`dot-${slot}-${index}`, x(factor), y(means[index]), disc(4.5), `km-${kind}-fill`);
       });
-      const label = name === "plain" ? "plain" : `YaRN${name === "K2" ? "" : ", V3's ramp"}`;
-      marks.text(`label-${name === "plain" ? "plain" : "yarn"}`, x(8), y(means[3]) + (name === "plain" ? -14 : 26), label, { anchor: "middle", className: "km-halo km-strong" });
+      const label = slot === "plain" ? "plain" : `YaRN${name === "K2" ? "" : ", V3's ramp"}`;
+      marks.text(`label-${slot}`, x(8), y(means[3]) + (slot === "plain" ? -14 : 26), label, { anchor: "middle", className: "km-halo km-strong" });
     }
     const ends = runs.times.map((factor) => ({ at: Math.log2(factor) / last, label: factor === runs.times[runs.times.length - 1] ? `${factor}\u00d7` : String(factor) }));
     marks.axis("lengths", left, top + CHART, width - left - 24, ends);
@@ -116,10 +116,10 @@
       note: stage.revealed
         ? `Derived: shaded is where positions 0 to ${number(data.trained)} put a hand; ${full} clocks finish a lap. Orange: outside.${what} Measured: mean of ${data.runs.seeds.length} seeds, bars from the lowest to the highest; no training beyond ${data.runs.short} positions.`
         : "Derived: each hand turns by its own angle per token, from K2's configuration.",
-      table: {
+      table: stage.revealed ? {
         columns: ["clock", "tokens a lap", `laps in ${number(data.trained)}`, "laps here", "outside"],
         rows: all.map(({ pair, seen, laps, out: wrong }) => [pair, number(TURN / model.plain[pair], 1), number(seen, 3), number(laps, 3), wrong ? "yes" : "no"]),
-      },
+      } : { columns: ["clock", "laps here"], rows: all.map(({ pair, laps }) => [pair, number(laps, 3)]) },
       code: `import kimi_mini as km\nfrom kimi_mini.model.rope import rope_frequencies\n\nconfig = km.${state.model}${state.yarn === "on" ? "" : ".replace(rope_scaling=None)"}\n` +
         `angles = rope_frequencies(config) * ${state.position}   # radians, one per clock`,
     };
