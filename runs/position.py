@@ -33,7 +33,7 @@ from kimi_mini.corpus.draw import Draw
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.optim import OptimConfig, build_optimizer, wsd_factor
 from kimi_mini.train import StepConfig, TokenStream, next_token_loss, train_step
-from kimi_mini.viz.position import read_half_split_
+from kimi_mini.viz.position_layout import read_half_split_
 from runs.muonclip import _shard
 from runs.output import write_json
 

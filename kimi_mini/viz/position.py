@@ -1,27 +1,22 @@
-"""The figures of the chapter *Where is a word?*: closed forms of released configs, recorded readings, one measured layer."""
+"""The figures of the chapter *Where is a word?*: closed forms of released configs and recorded readings."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ..checks import require
 from ..config import ModelConfig
-from ..model import KimiMini
-from ..model.mla import MLA
-from ..model.rope import Rope, rope_frequencies, rope_table, yarn_range
+from ..model.rope import rope_frequencies, yarn_range
 from ..presets import DEEPSEEK_V3, K2
 from . import still
 from .position_runs import Recording, load_recording
 from .quiet import Quiet, Slider, quiet
 from .stage import Stage, stage
 
-__all__ = ["attention_by_distance", "clocks", "layouts", "load_recording", "read_half_split_", "reach", "second_phase"]
+__all__ = ["clocks", "load_recording", "outside", "reach", "second_phase"]
 
 LAST = 131072  # the end of the picture's axis: K2's context
 _MODELS = {"K2": ("K2", K2), "DEEPSEEK_V3": ("DeepSeek-V3", DEEPSEEK_V3)}
@@ -57,8 +52,8 @@ def clocks(recording: Recording) -> Stage:
         name="position-clocks",
         title=f"Position {LAST:,} without YaRN: {plain} of 32 hands point where training never went; with it, {slowed}.",
         alt="32 clock faces, one per rotary pair of K2. The first twenty are shaded all round: within 4,096 tokens they finish "
-        "a lap. The last twelve are shaded only in part, and at far positions their hands leave the shade; with YaRN switched on "
-        "all hands stay in it. Beneath, the measured loss of a small model against length, plain and with YaRN.",
+        "a lap. The last twelve are shaded only in part, and at far positions their hands leave the shade; with YaRN switched "
+        "on all hands stay in it. Beneath, the measured loss of a small model against length, plain and with YaRN.",
         still=still.table(("clock", "tokens a lap", "laps in 4,096", f"laps in {LAST:,}", "the same with YaRN"), rows),
         height=1000,
     )
@@ -180,84 +175,3 @@ def _line(name: str, x: Sequence[int], excess: np.ndarray, colour: str, symbol: 
         },
         "hovertemplate": "up to %{x}x<br>%{y:+.2f} nats<extra>" + name + "</extra>",
     }  # fmt: skip
-
-
-# ---- the side door: the other layout -----------------------------------------------------------------------------------
-
-
-@torch.no_grad()
-def read_half_split_(model: KimiMini) -> None:
-    """Make `model` turn the pairs (0, R/2), (1, R/2 + 1), ... and not neighbours: the same as moving its rotary rows."""
-    width = model.config.qk_rope_head_dim
-    order_R = torch.arange(width).view(2, -1).T.flatten()
-    for block in model.blocks:
-        attn = block.attn
-        attn.q_up_rope.copy_(attn.q_up_rope[:, order_R].clone())
-        k_rope = attn.kv_down.weight[attn.latent_dim :]
-        k_rope.copy_(k_rope[order_R].clone())
-
-
-@torch.inference_mode()
-def attention_by_distance(model: KimiMini, tokens_BT: Tensor, distances: int = 32) -> np.ndarray:
-    """attention[layer, head, distance]: the mean weight that a token's query gives to the key `distance` tokens before it.
-
-    Only queries with at least `distances` tokens before them count.
-    """
-    T = tokens_BT.shape[1]
-    require(distances < T, "distances", distances, f"less than the {T} tokens of a window")
-    rope = rope_table(model.config, torch.arange(T)[None], torch.float32)
-    seen: list[Tensor] = []
-    hooks = [block.attn_norm.register_forward_hook(lambda _, __, out: seen.append(out)) for block in model.blocks]
-    model.trunk(tokens_BT)
-    for hook in hooks:
-        hook.remove()
-    return np.stack([_by_distance(block.attn, x, rope, distances) for block, x in zip(model.blocks, seen, strict=True)])
-
-
-def _by_distance(attn: MLA, x_BTD: Tensor, rope: Rope, distances: int) -> np.ndarray:
-    T = x_BTD.shape[1]
-    weights_BHTT = _logits(attn, x_BTD, rope).masked_fill(torch.ones(T, T).triu(1).bool(), -torch.inf).softmax(-1)
-    queries = torch.arange(distances, T)
-    return np.stack([weights_BHTT[:, :, queries, queries - far].mean((0, 2)).numpy() for far in range(distances)], axis=1)
-
-
-def _logits(attn: MLA, x_BTD: Tensor, rope: Rope) -> Tensor:
-    """What the kernels never write down: every scaled logit of a layer, the future included, [B, H, query, key]."""
-    latent, k_rope = attn.cache_entries(x_BTD, rope).tensor_split([attn.latent_dim], -1)
-    nope, rotary = attn.queries(x_BTD, rope).tensor_split([attn.nope], -1)
-    content = torch.einsum("bthn,hnc,bsc->bhts", nope, attn.k_up, latent)
-    return (content + torch.einsum("bthr,bsr->bhts", rotary, k_rope)) * attn.scale
-
-
-def layouts(right: np.ndarray, wrong: np.ndarray, largest: Mapping[str, Sequence[Sequence[float]]]) -> Quiet:
-    """Where each head looks, by distance, when its pairs are read right and wrong.
-
-    `right` and `wrong` are of `attention_by_distance`; largest["right"][layer][head] is the largest logit, and so "wrong".
-    """
-    layers, heads, distances = right.shape
-    every = [(layer, head) for layer in range(layers) for head in range(heads)]
-    styles = {"right": (still.COLOURS["attention"], "circle"), "wrong": (still.COLOURS["optimizer"], "square-open")}
-
-    def draw(place: tuple[int, int]) -> list[dict[str, Any]]:
-        return [
-            {
-                "type": "scatter", "mode": "lines+markers", "name": name,
-                "x": list(range(distances)), "y": table[place].tolist(),
-                "marker": {"color": styles[name][0], "symbol": styles[name][1], "size": 8}, "line": {"color": styles[name][0]},
-            }
-            for name, table in (("right", right), ("wrong", wrong))
-        ]  # fmt: skip
-
-    def title(place: tuple[int, int]) -> str:
-        layer, head = place
-        was, now = (largest[name][layer][head] for name in ("right", "wrong"))
-        return f"Layer {layer}, head {head}: largest logit {was:.1f} read right (dots), {now:.1f} read wrong (squares)"
-
-    return quiet(
-        draw,
-        title=title,
-        alt="Mean attention weight against distance for one head, with the pairs read right and read wrong.",
-        slider=Slider("head", every, show=lambda place: f"layer {place[0]}, head {place[1]}"),
-        xaxis={"title": {"text": "tokens back", "font": {"size": 14}, "standoff": 6}},
-        yaxis={"title": {"text": "mean attention weight", "font": {"size": 14}}, "rangemode": "tozero"},
-    )

@@ -12,7 +12,7 @@ import torch
 import kimi_mini as km
 from kimi_mini.dev import ROOT
 from kimi_mini.model.rope import rope_frequencies, rope_table
-from kimi_mini.viz import position
+from kimi_mini.viz import position, position_layout
 from kimi_mini.viz.position_runs import load_recording
 
 FOLDER = ROOT / "book" / "data" / "position"
@@ -126,7 +126,7 @@ def rotate_halves(x_BTHR, rope):
 def test_moved_rows_are_the_half_split_rotation(nano, monkeypatch):
     wrong = km.KimiMini(nano.config, torch.float64).double()
     wrong.load_state_dict(nano.state_dict())
-    position.read_half_split_(wrong)
+    position_layout.read_half_split_(wrong)
     read = wrong(tokens(2, 12)).logits_BTV
     assert (read - nano(tokens(2, 12)).logits_BTV).abs().max() > 0.01
     monkeypatch.setattr("kimi_mini.model.mla.rotate", rotate_halves)
@@ -138,21 +138,30 @@ def test_logits_written_down_are_those_of_the_kernel(nano):
     rope = rope_table(nano.config, torch.arange(12)[None], torch.float64)
     x_BTD = torch.randn(2, 12, nano.config.hidden_size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     attn = nano.blocks[0].attn
-    logits = position._logits(attn, x_BTD, rope).masked_fill(torch.ones(12, 12).triu(1).bool(), -torch.inf)
+    logits = position_layout._logits(attn, x_BTD, rope).masked_fill(torch.ones(12, 12).triu(1).bool(), -torch.inf)
     torch.testing.assert_close(logits.amax((0, 2, 3)), attn(x_BTD, rope)[1], atol=1e-10, rtol=0)
 
 
 def test_attention_by_distance_shares_out_one(nano):
-    table = position.attention_by_distance(nano, tokens(2, 12), distances=11)
+    table = position_layout.attention_by_distance(nano, tokens(2, 12), distances=11)
     assert table.shape == (3, 4, 11) and (table > 0).all()
     assert (table.sum(-1) < 1).all(), "of the last query, only the first token is left out"
     with pytest.raises(ValueError, match="distances"):
-        position.attention_by_distance(nano, tokens(2, 12), distances=12)
+        position_layout.attention_by_distance(nano, tokens(2, 12), distances=12)
 
 
-def test_layouts_draws_both_tables_of_each_head():
+def test_heads_by_distance_draws_both_tables_of_each_head():
     right, wrong = np.random.default_rng(0).random((2, 2, 3, 8))
-    figure = position.layouts(right, wrong, {"right": [[1.0] * 3] * 2, "wrong": [[2.0] * 3] * 2})
+    figure = position_layout.heads_by_distance(right, wrong, {"right": [[1.0] * 3] * 2, "wrong": [[2.0] * 3] * 2})
     frame = figure.figure["frames"][4]
     assert [trace["y"] for trace in frame["data"]] == [right[1, 1].tolist(), wrong[1, 1].tolist()]
     assert figure.figure["layout"]["meta"]["titles"][4].startswith("Layer 1, head 1: largest logit 1.0")
+
+
+def test_the_wrong_layout_is_asked_about_a_domain_that_is_there():
+    measured = {"right": 2.3, "wrong": 3.9, "right_logit": 16.0, "wrong_logit": 18.0}
+    figure = position_layout.wrong_layout({"code": measured}, asked="code", tokens=512, vocabulary=2048)
+    assert figure.data["domains"] == [{"name": "code", **measured}] and "from 2.30 to 3.90" in figure.title
+    assert figure.data["uniform"] == pytest.approx(math.log(2048))
+    with pytest.raises(ValueError, match="asked"):
+        position_layout.wrong_layout({"code": measured}, asked="plays", tokens=512, vocabulary=2048)
