@@ -7,7 +7,7 @@ pieces of 64. One file a point in book/data/position; a second call skips the po
 
 examples:
   python -m runs.position --list             the points, and which of them are done
-  python -m runs.position                    what is missing, one after the other (about 100 s each on one core)
+  python -m runs.position                    what is missing, one after the other (about two minutes each on a free core)
   python -m runs.position --shard 0/2        every second point, for two processes side by side
 """
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import platform
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +38,10 @@ from runs.output import write_json
 
 FOLDER = Path("book/data/position")
 SHORT, LONGER, LONG = 64, 512, 2048  # positions: trained, trained a little more, read; as 4k, 32k and 128k stand to each other
-STEPS, LONGER_STEPS, WARMUP, DECAY = 600, 60, 20, 150
+STEPS, WARMUP, DECAY = 600, 20, 150
+LONGER_STEPS, LONGER_DECAY, LONGER_RATE = 200, 100, 0.5  # the second phase starts at half the first one's rate
 TOKENS = 1024  # of an update, whatever the length
-LR, FINAL_LR = 0.01, 0.1  # the second phase runs at the rate where the first ended
+LR = 0.01
 WINDOWS, SEEDS, TEXT_SEED = 12, (0, 1, 2), 0
 
 
@@ -84,11 +84,12 @@ def record(seed: int, text: Corpus, steps: int = STEPS, longer_steps: int = LONG
     model = km.KimiMini(config, torch.float32)
     optimizer = build_optimizer(model, OptimConfig(lr=LR))
     tokens_N = corpus.mix(text, (STEPS + LONGER_STEPS) * TOKENS + 1, seed=TEXT_SEED)
-    rates = (wsd_factor(step, warmup=WARMUP, total=STEPS, decay=DECAY, final=FINAL_LR) for step in range(steps))
+    rates = [wsd_factor(step, warmup=WARMUP, total=STEPS, decay=DECAY) for step in range(steps)]
+    longer = [LONGER_RATE * wsd_factor(i, warmup=0, total=LONGER_STEPS, decay=LONGER_DECAY) for i in range(longer_steps)]
     first, second = np.split(tokens_N, [STEPS * TOKENS + 1])
     train_loss = _train(model, optimizer, _batches(first, SHORT, seed, config), rates, f"seed {seed}")
     losses = {"short": _read_all(model, "short", text)}
-    _train(model, optimizer, _batches(second, LONGER, seed, config), iter([FINAL_LR] * longer_steps), f"seed {seed}, longer")
+    _train(model, optimizer, _batches(second, LONGER, seed, config), longer, f"seed {seed}, longer")
     losses["longer"] = _read_all(model, "longer", text)
     return {
         "made_by": "python -m runs.position", "seed": seed, "steps": steps, "longer_steps": longer_steps,
@@ -105,9 +106,9 @@ def _batches(tokens_N: np.ndarray, length: int, seed: int, config: ModelConfig) 
     return TokenStream(tokens_N, sequence_length=length, batch_size=TOKENS // length, seed=seed, vocab_size=config.vocab_size)
 
 
-def _train(model, optimizer, batches: TokenStream, factors: Iterator[float], what: str) -> list[float]:
+def _train(model, optimizer, batches: TokenStream, factors: list[float], what: str) -> list[float]:
     losses = []
-    for factor in tqdm(list(factors), desc=what, leave=False):
+    for factor in tqdm(factors, desc=what, leave=False):
         for group in optimizer.param_groups:
             group["lr"] = LR * factor
         losses.append(train_step(model, optimizer, [next(batches)], next_token_loss, StepConfig()).loss)

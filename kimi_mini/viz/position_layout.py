@@ -97,6 +97,7 @@ def heads_by_distance(right: np.ndarray, wrong: np.ndarray, largest: Mapping[str
     """
     layers, heads, distances = right.shape
     every = [(layer, head) for layer in range(layers) for head in range(heads)]
+    start = int(np.abs(right - wrong).sum(-1).argmax())  # the head that changes most
     styles = {"right": (still.COLOURS["attention"], "circle"), "wrong": (still.COLOURS["optimizer"], "square-open")}
 
     def draw(place: tuple[int, int]) -> list[dict[str, Any]]:
@@ -118,7 +119,7 @@ def heads_by_distance(right: np.ndarray, wrong: np.ndarray, largest: Mapping[str
         draw,
         title=title,
         alt="Mean attention weight against distance for one head, with the pairs read right and read wrong.",
-        slider=Slider("head", every, show=lambda place: f"layer {place[0]}, head {place[1]}"),
+        slider=Slider("head", every, start, show=lambda place: f"layer {place[0]}, head {place[1]}"),
         xaxis={"title": {"text": "tokens back", "font": {"size": 14}, "standoff": 6}},
         yaxis={"title": {"text": "mean attention weight", "font": {"size": 14}}, "rangemode": "tozero"},
     )
