@@ -112,23 +112,29 @@ def reach(recording: Recording) -> Quiet:
 
 
 def second_phase(recording: Recording) -> Quiet:
-    """The same before and after some more updates at eight times the length."""
-    words = {
-        "short": f"trained at {recording.short} only",
-        "longer": f"then {recording.rows[0]['longer_steps']} updates at {recording.longer}",
+    """Plain and YaRN before and after some updates at eight times the length, where YaRN may count from either length."""
+    short, longer, times = recording.short, recording.longer, recording.long // recording.longer
+    settings = {
+        f"{short} only": ("short", "yarn", f"YaRN by {recording.long // short}"),
+        f"then {longer}, YaRN from {longer}": ("longer", f"yarn from {longer}", f"YaRN by {times}"),
+        f"then {longer}, YaRN from {short}": ("longer", "yarn", f"YaRN by {recording.long // short}"),
     }
 
-    def title(stage_name: str) -> str:
-        plain, yarn = (recording.excess(reading, stage_name)[:, -1].mean() for reading in ("plain", "yarn"))
-        return f"{words[stage_name][0].upper()}{words[stage_name][1:]}: plain {plain:+.2f}, YaRN {yarn:+.2f} at the far end"
+    def lines(setting: str) -> list[tuple[str, str, str]]:
+        stage_name, reading, name = settings[setting]
+        return [("plain", "plain", stage_name), (name, reading, stage_name)]
+
+    def title(setting: str) -> str:
+        plain, yarn = (recording.excess(reading, stage_name)[:, -1].mean() for _, reading, stage_name in lines(setting))
+        return f"Trained at {setting}: plain {plain:+.2f}, YaRN {yarn:+.2f} nats a token at the far end"
 
     return _lengths(
         recording,
-        lambda name: [("plain", "plain", name), ("YaRN by 32", "yarn", name)],
+        lines,
         title=title,
-        alt="Loss per token more than in pieces of 64 tokens against length, plain and with YaRN, for the model that only saw "
-        "64 positions and for the same model after some updates at 512.",
-        slider=Slider("the model", list(words), start=1, show=words.__getitem__),
+        alt="Loss per token more than in pieces of 64 tokens against length, plain and with YaRN: for the model that only saw 64 "
+        "positions, and for the same model after some updates at 512, with YaRN counted from 512 or from 64.",
+        slider=Slider("trained at", list(settings), start=1),
     )
 
 

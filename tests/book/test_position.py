@@ -1,4 +1,4 @@
-"""*Where is a word?*, in a browser with the network cut: every control is moved, and the number that follows is the package's."""
+"""*Where is a word?*, in a browser with the network cut: every control is moved, and what follows is the package's number."""
 
 import json
 import math
@@ -53,6 +53,7 @@ def test_nothing_is_shaded_before_a_guess(clocks):
     covered.lock(steps=3, confidence=90)
     assert "Your guess: 19 of 32, 90\u00a0% sure. 20 do" in covered.root.locator(".km-guess").inner_text()
     assert covered.root.locator(".km-seen").count() == 32 and covered.value("full") == 20
+    assert covered.root.locator(".km-flag").count() == 2, "the guess stays drawn, beside the cursor of the chart"
 
 
 def test_the_position_moves_every_hand_as_the_package_does(clocks, recording):

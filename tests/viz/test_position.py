@@ -87,10 +87,15 @@ def test_excess_is_a_loss_minus_that_of_the_same_tokens_in_pieces(recording):
 @pytest.mark.parametrize("make", [position.reach, position.second_phase])
 def test_quiet_figures_draw_the_recording(recording, make):
     figure = make(recording)
+    second = {
+        "64 only": ("yarn", "short"),
+        "then 512, YaRN from 512": ("yarn from 512", "longer"),
+        "then 512, YaRN from 64": ("yarn", "longer"),
+    }
     frames, values = figure.figure["frames"], figure.slider.values
     for value, frame in zip(values, frames, strict=True):
         plain, other = frame["data"]
-        reading, stage = (value, "short") if make is position.reach else ("yarn", value)
+        reading, stage = (value, "short") if make is position.reach else second[value]
         excess = recording.excess(reading, stage)
         assert plain["y"] == recording.excess("plain", stage).mean(0).tolist() and other["y"] == excess.mean(0).tolist()
         assert other["y"][-1] + other["error_y"]["array"][-1] == pytest.approx(excess[:, -1].max())

@@ -47,7 +47,10 @@
       const name = slowed ? `${pair} slow` : String(pair);
       marks.text(`name-${pair}`, x, y + radius + 17, width < 480 && slowed ? `${pair}*` : name, { anchor: "middle", className: wrong ? "km-strong" : "km-quiet" });
     }
-    return Math.ceil(all.length / COLUMNS) * high;
+    if (stage.guess && stage.state.model === "K2" && stage.guess.value < all.length) {
+      const { value } = stage.guess; // the flag stands before the first clock that was guessed not to finish
+      marks.flag("guess", (value % COLUMNS) * step + 1, Math.floor(value / COLUMNS) * high + 2 * radius + 2, 24);
+    }
   }
 
   /* ---- the measured loss ---- */
@@ -67,7 +70,7 @@
     const last = Math.log2(runs.times[runs.times.length - 1]);
     const x = (factor) => left + (Math.log2(factor) / last) * (width - left - 24);
     const y = (value) => top + CHART * (1 - (value - least) / (most - least));
-    marks.text("chart-title", 0, top - 22, `Measured: trained on ${runs.short} positions, read further`, { className: "km-strong" });
+    marks.text("chart-title", 0, top - 22, `Measured: trained on ${runs.short} positions`, { className: "km-strong" });
     marks.text("chart-unit", 0, top - 4, `nats a token more than in pieces of ${runs.short}`, { className: "km-quiet" });
     for (const tick of KM.ticks(most, { count: 4 })) {
       marks.rect(`grid-${tick}`, left, y(tick), width - left, 1, "km-grid");
@@ -88,7 +91,7 @@
         marks.shape(`dot-${slot}-${index}`, x(factor), y(means[index]), disc(4.5), `km-${kind}-fill`);
       });
       const label = slot === "plain" ? "plain" : `YaRN${name === "K2" ? "" : ", V3's ramp"}`;
-      marks.text(`label-${slot}`, x(8), y(means[3]) + (slot === "plain" ? -14 : 26), label, { anchor: "middle", className: "km-halo km-strong" });
+      marks.text(`label-${slot}`, x(16) - 10, y(means[4]) + (slot === "plain" ? -16 : 28), label, { anchor: "middle", className: "km-halo km-strong" });
     }
     const ends = runs.times.map((factor) => ({ at: Math.log2(factor) / last, label: factor === runs.times[runs.times.length - 1] ? `${factor}\u00d7` : String(factor) }));
     marks.axis("lengths", left, top + CHART, width - left - 24, ends);
@@ -114,7 +117,7 @@
       title,
       values: { full, outside: out, slowed, slowest: all[all.length - 1].laps, "first-partial": all[full].laps, "plain-loss": plain, "yarn-loss": yarn },
       note: stage.revealed
-        ? `Derived: shaded is where positions 0 to ${number(data.trained)} put a hand; ${full} clocks finish a lap. Orange: outside.${what} Measured: mean of ${data.runs.seeds.length} seeds, bars from the lowest to the highest; no training beyond ${data.runs.short} positions.`
+        ? `Derived: shaded is where positions 0 to ${number(data.trained)} put a hand; ${full} clocks finish a lap. Orange: outside.${stage.guess ? " Flag: your guess." : ""}${what} Measured: mean of ${data.runs.seeds.length} seeds, bars from the lowest to the highest; no training beyond ${data.runs.short} positions.`
         : "Derived: each hand turns by its own angle per token, from K2's configuration.",
       table: stage.revealed ? {
         columns: ["clock", "tokens a lap", `laps in ${number(data.trained)}`, "laps here", "outside"],
