@@ -116,8 +116,8 @@ def second_phase(recording: Recording) -> Quiet:
     short, longer, times = recording.short, recording.longer, recording.long // recording.longer
     settings = {
         f"{short} only": ("short", "yarn", f"YaRN by {recording.long // short}"),
-        f"then {longer}, YaRN from {longer}": ("longer", f"yarn from {longer}", f"YaRN by {times}"),
-        f"then {longer}, YaRN from {short}": ("longer", "yarn", f"YaRN by {recording.long // short}"),
+        f"{short}, then {longer}; YaRN from {longer}": ("longer", f"yarn from {longer}", f"YaRN by {times}"),
+        f"{short}, then {longer}; YaRN from {short}": ("longer", "yarn", f"YaRN by {recording.long // short}"),
     }
 
     def lines(setting: str) -> list[tuple[str, str, str]]:
@@ -132,15 +132,15 @@ def second_phase(recording: Recording) -> Quiet:
         recording,
         lines,
         title=title,
-        alt="Loss per token more than in pieces of 64 tokens against length, plain and with YaRN: for the model that only saw 64 "
-        "positions, and for the same model after some updates at 512, with YaRN counted from 512 or from 64.",
+        alt="Loss per token more than in pieces of 64 tokens against length, plain and with YaRN: for the model that only saw "
+        "64 positions, and for the same model after some updates at 512, with YaRN counted from 512 or from 64.",
         slider=Slider("trained at", list(settings), start=1),
     )
 
 
 def _lengths(recording: Recording, lines: Callable[[str], list[tuple[str, str, str]]], **words: Any) -> Quiet:
     times = [last for _, last in recording.buckets]
-    styles = ((still.COLOURS["rest"], "square", "top left"), (still.COLOURS["attention"], "circle", "bottom right"))
+    styles = ((still.COLOURS["rest"], "square", len(times) - 1), (still.COLOURS["attention"], "circle", 1))
 
     def draw(setting: str) -> list[dict[str, Any]]:
         return [
@@ -152,7 +152,7 @@ def _lengths(recording: Recording, lines: Callable[[str], list[tuple[str, str, s
     return quiet(
         draw,
         xaxis={
-            "title": {"text": "up to how many times the trained length", "font": {"size": 14}, "standoff": 6},
+            "title": {"text": "times the trained length", "font": {"size": 14}, "standoff": 6},
             "type": "log", "tickvals": times, "ticktext": [f"{time}x" for time in times],
         },
         yaxis={"range": _range(recording), "zeroline": True},
@@ -168,12 +168,13 @@ def _range(recording: Recording) -> list[float]:
     return [math.floor(10 * low) / 10 - 0.1, math.ceil(10 * high) / 10 + 0.1]
 
 
-def _line(name: str, x: Sequence[int], excess: np.ndarray, colour: str, symbol: str, place: str) -> dict[str, Any]:
-    """Mean over seeds, bars from the smallest to the largest, the name at the third point."""
+def _line(name: str, x: Sequence[int], excess: np.ndarray, colour: str, symbol: str, named: int) -> dict[str, Any]:
+    """Mean over seeds with bars from the smallest to the largest; the name stands above point number `named`."""
     middle = excess.mean(0)
     return {
         "type": "scatter", "mode": "lines+markers+text", "x": list(x), "y": middle.tolist(),
-        "text": [f"<b>{name}</b>" if place == 3 else "" for place in range(len(x))], "textposition": place,
+        "text": [f"<b>{name}</b>" if place == named else "" for place in range(len(x))],
+        "textposition": "top left" if named > 1 else "top center",
         "marker": {"color": colour, "size": 10, "symbol": symbol}, "line": {"color": colour, "width": 2},
         "error_y": {
             "type": "data", "symmetric": False, "color": colour,

@@ -89,8 +89,8 @@ def test_quiet_figures_draw_the_recording(recording, make):
     figure = make(recording)
     second = {
         "64 only": ("yarn", "short"),
-        "then 512, YaRN from 512": ("yarn from 512", "longer"),
-        "then 512, YaRN from 64": ("yarn", "longer"),
+        "64, then 512; YaRN from 512": ("yarn from 512", "longer"),
+        "64, then 512; YaRN from 64": ("yarn", "longer"),
     }
     frames, values = figure.figure["frames"], figure.slider.values
     for value, frame in zip(values, frames, strict=True):

@@ -64,7 +64,7 @@
     const { runs } = data;
     const names = ["plain", state.model];
     const drawn = Object.values(runs.excess).flat(2);
-    const most = Math.max(...drawn) + 0.1;
+    const most = Math.max(...drawn) + 0.35; // room for a name above the line
     const least = Math.min(0, ...drawn) - 0.1;
     const left = 34;
     const last = Math.log2(runs.times[runs.times.length - 1]);
