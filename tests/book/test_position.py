@@ -51,7 +51,7 @@ def test_nothing_is_shaded_before_a_guess(clocks):
     covered.press("position", "Home")
     assert covered.value("slowest") == 0 and "Position 0." in covered.title
     covered.lock(steps=3, confidence=90)
-    assert "Your guess: 19 of 32, 90\u00a0% sure. 20 do" in covered.root.locator(".km-guess").inner_text()
+    assert "Your guess: 19 of 32, 90\u00a0% sure. 20 of K2's do" in covered.root.locator(".km-guess").inner_text()
     assert covered.root.locator(".km-seen").count() == 32 and covered.value("full") == 20
     assert covered.root.locator(".km-flag").count() == 2, "the guess stays drawn, beside the cursor of the chart"
 

@@ -141,7 +141,7 @@
       answer: () => {
         const { plain } = stage.data.models.K2;
         const full = plain.filter((freq) => freq * stage.data.trained >= TURN).length;
-        return `${full} do; the other ${plain.length - full} show only part of their dial in training.`;
+        return `${full} of K2's do; the other ${plain.length - full} show only part of their dial in training.`;
       },
     }),
 

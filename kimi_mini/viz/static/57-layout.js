@@ -13,7 +13,7 @@
   function bars(stage, show) {
     const { data, marks, width, revealed } = stage;
     const [right, wrong] = show.fields;
-    const most = show === SHOWS.loss ? data.uniform * 1.05 : Math.max(...data.domains.flatMap((d) => [d[right], d[wrong]])) * 1.1;
+    const most = show === SHOWS.loss ? data.uniform * 1.05 : Math.max(...data.domains.flatMap((d) => [d[right], d[wrong]])) * 1.4; // room for the words behind the bars
     const left = 54;
     const at = (value) => (value / most) * (width - left - 2);
     marks.text("unit", left, TOP - 6, show.unit, { className: "km-quiet" });
