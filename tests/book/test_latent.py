@@ -98,26 +98,6 @@ def test_each_logit_is_the_recorded_one_by_both_paths(visual_at):
         card.press("layer", "Home")
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_sliders_of_the_quiet_figures_change_the_numbers(page_at, dark):
-    page = page_at(PAGE, dark=dark)
-    figures = page.locator(".km-plotly")
-    assert figures.count() == 3
-    for index, key in enumerate(("ArrowLeft", "ArrowRight", "End")):
-        figure = figures.nth(index)
-        figure.locator(".js-plotly-plot .trace").first.wait_for(state="attached")
-        made = json.loads(figure.locator("script").text_content())
-        start = made["layout"]["meta"]["slider"]["start"]
-        place = {"ArrowLeft": start - 1, "ArrowRight": start + 1, "End": len(made["frames"]) - 1}[key]
-        figure.locator("[data-control=frame]").press(key)
-        assert figure.locator(".km-title").text_content() == made["layout"]["meta"]["titles"][place]
-        expected = [trace["y"] for trace in made["frames"][place]["data"]]
-        page.wait_for_function(
-            "([plot, y]) => JSON.stringify(plot.data.map(trace => Array.from(trace.y))) === JSON.stringify(y)",
-            arg=[figure.locator(".js-plotly-plot").element_handle(), expected],
-        )
-
-
 def test_the_page_fits_a_phone(shelves):
     shown = shelves(width=360, dark=True)
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 360
