@@ -30,7 +30,8 @@ OFF = [
 ]
 ODD_TEXTS = [
     "", " ", "  two  spaces ", "\n\n\tdef f(x):\n        return x", "1234567", "x2y 3z", "it's we'll I'd they're",
-    "naïve café — “quotes” …", "日本語 テスト", "٣٤ ½ Ⅷ 𝟜", "👩‍👩‍👧 🙂", "a\u0085b\u00a0c\u2003d\ufeffe\u200bf", "\r\n \r", "<|im_user|>hi<|im_end|> <|im_userx",
+    "naïve café — “quotes” …", "日本語 テスト", "٣٤ ½ Ⅷ 𝟜", "👩‍👩‍👧 🙂", "a\u0085b\u00a0c\u2003d\ufeffe\u200bf", "\r\n \r",
+    "<|im_user|>hi<|im_end|> <|im_userx",
     "[BOS][EOS] [PAD]", "e\u0301 \u0301", "'S 's''", "\u2028x\u3000 y", "a" * 300,
 ]  # fmt: skip
 

@@ -7,7 +7,7 @@
      KM.mini.possible                        whether such scripts exist here (not inside a notebook's frame)
      KM.mini.wake()                          starts loading; later calls do nothing
      KM.mini.onChange(callback)              state, progress or failure changed
-     KM.mini.read(ids, off, {begin, token})  begin(keep): tokens before `keep` were known; token(index, trace, logits or null).
+     KM.mini.read(ids, off, {begin, token})  begin(keep): tokens before `keep` were known; token(index, trace, logits).
                                              A new reading ends the one before. */
 (function () {
   "use strict";
@@ -50,7 +50,7 @@
           for (let index = keep; index < ids.length; index++) {
             const { logits, ...trace } = engine.step(ids[index], parts);
             known.push(ids[index]);
-            port.postMessage({ type: "token", job, index, trace, logits: index === ids.length - 1 ? logits : null });
+            port.postMessage({ type: "token", job, index, trace, logits });
             await turn();
             if (latest !== job) return;
           }
