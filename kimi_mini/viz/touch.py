@@ -25,8 +25,8 @@ from .stage import Stage, stage
 
 # Beginnings in the manner of MINI's five domains: a name for the button, the text.
 PROMPTS = {
+    "plays": ("a play", "MACBETH.\nWhat is the"),
     "facts": ("a town", "Corbewick lies on the river Joru. Its people make"),
-    "plays": ("a play", "HAMLET.\nMy lord, I"),
     "code": ("code", "    if n not in G:\n        raise"),
     "maths": ("a sum", "Question: What is 47 + 6?\n"),
     "chat": ("a chat", "<|im_user|>user<|im_middle|>What is 12 + 30?<|im_end|><|im_assistant|>assistant<|im_middle|>"),
@@ -89,9 +89,9 @@ def touch(model: KimiMini, tokenizer: Tokenizer, measured: Ablation) -> Stage:
     """A text box over MINI; layers with their heads and experts, each of which the reader may switch off."""
     c = model.config
     recordings = {key: {"name": name, **record(model, tokenizer, text)} for key, (name, text) in PROMPTS.items()}
-    first = recordings["facts"]
+    first = recordings["plays"]
     likely = first["traces"][first["asked"] - 1]["top"]
-    (_, best, share), text = likely[0], PROMPTS["facts"][1]
+    (_, best, share), text = likely[0], PROMPTS["plays"][1].replace("\n", " ")
     config = {
         "layers": c.num_hidden_layers, "dense": c.first_k_dense_replace, "heads": c.num_attention_heads,
         "experts": c.n_routed_experts, "active": c.num_experts_per_tok, "entry": c.cache_width,

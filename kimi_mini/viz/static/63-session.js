@@ -25,6 +25,12 @@
       else this.replay(asked);
     }
 
+    /* All parts on again, and the first beginning. */
+    reset() {
+      this.off.clear();
+      this.begin(Object.keys(this.recordings)[0]);
+    }
+
     /* The first `count` tokens of the recording. */
     replay(count) {
       const { ids, traces } = this.recordings[this.key];

@@ -25,13 +25,15 @@
     stage.rows = Array.from({ length: config.layers }, (_, layer) => buildLayer(stage, layer));
     stage.count = make("p", { class: "km-touch-count" });
     stage.ask = make("button", { type: "button", "data-control": "ask", onclick: () => KM.askGuess(stage) }, "how many in all? guess first");
+    stage.fill = make("span", { class: "km-touch-fill" });
+    stage.used = make("div", { class: "km-touch-used", "aria-hidden": "true" }, stage.fill);
     stage.memory = make("p", { class: "km-touch-memory" });
     stage.next = make("div", { class: "km-touch-next", role: "group", "aria-label": "the five likeliest next tokens" });
     stage.choices = Array.from({ length: 5 }, (_, place) => buildChoice(stage, place));
     stage.next.append(...stage.choices.map(({ button }) => button));
     const heading = make("p", { class: "km-touch-head" }, "What may come next (press one to take it)");
     const touch = make("div", { class: "km-touch" }, stage.strip, ...stage.rows.map(({ element }) => element),
-      stage.count, stage.ask, stage.memory, heading, stage.next);
+      stage.count, stage.used, stage.ask, stage.memory, heading, stage.next);
     stage.picture.append(touch);
     rove(stage.strip);
     for (const row of stage.rows) rove(row.element, stage.rows);
@@ -153,6 +155,18 @@
       button.setAttribute("aria-pressed", String(index === session.index));
       button.tabIndex = index === session.index ? 0 : -1;
     }
+    if (session.at === null) strip.scrollTop = strip.scrollHeight;
+  }
+
+  /* The share used, on one axis with the measured share and the reader's guess. */
+  function paintUsed(stage, part) {
+    const { used, fill, guess, revealed, data } = stage;
+    used.hidden = !revealed;
+    fill.style.width = `${100 * part}%`;
+    if (!revealed || used.children.length > 1) return;
+    const mark = (at, text) => used.append(make("span", { class: `km-touch-mark ${at > 0.5 ? "km-late" : ""}`, style: `left:calc(${100 * at}% - 1px)` }, make("span", {}, text)));
+    if (guess) mark(guess.value / 100, "your guess");
+    if (!guess || Math.abs(guess.value / 100 - data.touched) > 0.3) mark(data.touched, "measured, 32 tokens");
   }
 
   function paintNext(stage) {
@@ -189,6 +203,7 @@
     const each = config.active * (config.layers - config.dense);
     stage.count.textContent = `Lit: the ${each} experts of ${tiles} that token ${seen.tokens} used.` +
       (stage.revealed ? ` Used by this text so far: ${seen.used.size} of ${tiles}, ${percent(seen.used.size / tiles, 0)}.` : "");
+    paintUsed(stage, seen.used.size / tiles);
     stage.ask.hidden = stage.revealed || stage.guessBox.firstChild !== null;
     const bytes = seen.tokens * config.layers * config.entry * 4;
     stage.memory.textContent = `Cache: ${seen.tokens} tokens \u00D7 ${config.layers} layers \u00D7 ${config.entry} numbers = ${number(bytes)} bytes.`;
@@ -239,6 +254,8 @@
       { kind: "slider", name: "temperature", label: "temperature", show: (value) => number(Number(value), 1) },
       { kind: "slider", name: "tau", label: "clip at \u03C4", show: (value) => `${value}` },
     ],
+
+    reset: ({ session }) => session.reset(),
 
     draw(stage) {
       if (!stage.session) build(stage);

@@ -19,7 +19,7 @@
     const { marks } = stage;
     const found = row.cost[stage.state.text];
     const few = found.length <= 4;
-    marks.text(`label-${row.key}`, 0, top, row.label, {});
+    marks.text(`label-${row.key}`, 0, top, row.label, { className: "km-halo" });
     found.forEach(([cost, error], index) => {
       const y = top + 14 + (few ? 10 : (index * 7) % 24);
       if (few) marks.rect(`error-${row.key}-${index}`, x(cost - error), y - 1, Math.max(2, x(cost + error) - x(cost - error)), 2, `km-${row.colour}-fill`);
@@ -75,7 +75,7 @@
       if (stage.revealed) flag(stage, x, bottom);
       const { values, title } = say(stage);
       return {
-        title: stage.revealed ? title : `Without one routed expert of 128 the loss gains ${nats(values.expert)} nats per token, in the middle of them.`,
+        title: stage.revealed ? title : `Half of the 128 routed experts are worth less than ${nats(values.expert)} nats per token each.`,
         values,
         note: "Measured here on held-out text; bars: one standard error. The axis is logarithmic beyond 0.001. A part is off when its output counts for nothing; nothing else changes.",
         table: {
