@@ -196,13 +196,14 @@ def touched(measured: Ablation, *, experts: int, active: int) -> Quiet:
 
     def title(domain: str) -> str:
         share, chance = measured.touched[domain][tokens.index(SENTENCE)], 1 - (1 - active / experts) ** SENTENCE
-        return f"{domain.capitalize()}: {SENTENCE} tokens have used {share:.0%} of the experts, random routes {chance:.0%}"
+        used, random = (f"{100 * value:.0f}\u00a0%" for value in (share, chance))
+        return f"{domain.capitalize()}: {SENTENCE} tokens have used {used} of the experts, random routes {random}"
 
     ticks = {
         "type": "log",
         "tickvals": tokens,
-        "ticktext": [*map(str, tokens[:-1]), f"{tokens[-1]} tokens"],
-        "title": {"text": ""},
+        "ticktext": [*map(str, tokens)],
+        "title": {"text": "tokens read"},
     }
     return quiet(
         draw,

@@ -12,7 +12,7 @@
 
   KM.Session = class {
     constructor(recordings, key, changed) {
-      Object.assign(this, { recordings, changed, off: new Set(), writing: false, live: false, draw: KM.random(1), clock: null });
+      Object.assign(this, { recordings, changed, off: new Set(), writing: false, live: false, busy: false, draw: KM.random(1), clock: null });
       KM.mini.onChange(() => this.wakes());
       this.begin(key);
     }
@@ -34,14 +34,13 @@
     /* The first `count` tokens of the recording. */
     replay(count) {
       const { ids, traces } = this.recordings[this.key];
-      Object.assign(this, { ids: ids.slice(0, count), traces: traces.slice(0, count), at: null, live: false });
+      Object.assign(this, { ids: ids.slice(0, count), traces: traces.slice(0, count), at: null, live: false, busy: false });
       this.changed();
     }
 
     get possible() { return KM.mini.possible && KM.mini.state !== "failed"; }
     get end() { return this.recordings[this.key].ids.length; }
     get index() { return this.at === null ? this.traces.length - 1 : Math.min(this.at, this.traces.length - 1); }
-    get busy() { return this.traces.length < this.ids.length; }
 
     /* What the reader typed; the first key wakes the model. */
     type(text) {
@@ -73,7 +72,7 @@
     }
 
     read(ids) {
-      Object.assign(this, { ids, live: true, at: null });
+      Object.assign(this, { ids, live: true, busy: true, at: null });
       let first = null;
       KM.mini.read(ids, this.off, {
         begin: (keep) => { [first, this.clock] = [keep, this.writing ? this.clock : performance.now()]; },
@@ -88,6 +87,7 @@
 
     /* All that was asked is read; when writing, the next token follows. */
     done(count) {
+      this.busy = false;
       if (count > 4) this.speed = (1000 * count) / (performance.now() - this.clock);
       if (this.writing) this.write();
     }

@@ -218,7 +218,7 @@
     const off = session.off.size;
     const without = off ? `With ${off} ${off === 1 ? "part" : "parts"} off, ` : "";
     const expects = `after ${tokens} tokens MINI expects \u201C${shown(best.piece)}\u201D, ${percent(best.share, 0)} sure`;
-    const heads = over ? `; ${over} heads are over \u03C4` : "";
+    const heads = over ? `; ${over} ${over === 1 ? "head is" : "heads are"} over \u03C4` : "";
     const touched = stage.revealed ? `; ${percent(used.size / tiles, 0)} of its experts have worked` : "";
     const sentence = `${without}${expects}${touched}${heads}.`;
     return sentence[0].toUpperCase() + sentence.slice(1);
@@ -270,7 +270,7 @@
           next: seen.best.id, share: seen.best.share, largest, over: seen.over, off: session.off.size,
           "first-answer": session.firstAnswer ?? "", speed: session.speed ?? "",
         },
-        note: `A head over \u03C4 would be scaled down in training; here the line only marks it, and at K2's \u03C4 = 100 none is (largest ${number(largest, 1)}). ` +
+        note: `A head over \u03C4 would be scaled down in training; here the line only marks it, and at K2's \u03C4 = 100 ${largest > 100 ? "some are" : "none is"} (largest ${number(largest, 1)}). ` +
           "Bars: logarithmic, 1 to 100. Click a head, an expert or a shared expert to switch it off.",
         table: table(stage, seen),
         code: `import kimi_mini as km\nmodel, tokenizer = km.load_mini()\nids = [tokenizer.bos, *tokenizer.encode(${JSON.stringify(session.text)}, special=True)]\n` +
