@@ -172,10 +172,22 @@ def test_a_guess_comes_before_the_count(model, mini, measured):
     assert shown.root.locator(".km-touch-used").inner_text().strip().startswith("your guess")
 
 
-@pytest.mark.parametrize("missing", ["head.js", "part-05.js"])
-def test_where_the_model_cannot_run_a_recording_writes_on(model, mini, complaints, missing):
-    shown = model(width=360)
-    shown.page.route(f"**/mini/{missing}", lambda route: route.abort())
+def book_without(folder, built_book, missing):
+    """A copy of the chapter, of links but for one file of the model."""
+    for part in ("book", "_static", "_static/mini"):
+        (folder / part).mkdir()
+        for path in (built_book / part).iterdir():
+            if path.name not in ("mini", missing) and part != "book":
+                (folder / part / path.name).symlink_to(path)
+    (folder / PAGE).write_bytes((built_book / PAGE).read_bytes())
+    return folder / PAGE
+
+
+@pytest.mark.parametrize("missing", ["head.js", "part-05.js", "no worker"])
+def test_where_the_model_cannot_run_a_recording_writes_on(visual_at, built_book, tmp_path, mini, complaints, missing):
+    shown = visual_at(book_without(tmp_path, built_book, missing), "touch", width=360)
+    if missing == "no worker":
+        shown.page.evaluate("() => { globalThis.Worker = class { constructor() { throw new Error('no worker here'); } }; }")
     shown.control("text").fill("Anything")
     shown.page.wait_for_selector("#km-touch[data-value-mini=failed]")
     shown.page.evaluate(TWO_FRAMES)

@@ -30,6 +30,12 @@
       return halves;
     }
 
+    function widen(bits, table) {
+      const out = new Float32Array(bits.length);
+      for (let i = 0; i < out.length; i++) out[i] = table[bits[i]];
+      return out;
+    }
+
     /* A safetensors file as Map of name -> Float32Array, rows one after the other. */
     KM.readSafetensors = function (bytes) {
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -41,7 +47,7 @@
         if (name === "__metadata__") continue;
         const raw = bytes.slice(start + from, start + to).buffer; // a copy starts at an even address
         if (dtype === "F32") tensors.set(name, new Float32Array(raw));
-        else if (dtype === "F16") tensors.set(name, Float32Array.from(new Uint16Array(raw), (bits) => table[bits]));
+        else if (dtype === "F16") tensors.set(name, widen(new Uint16Array(raw), table));
         else throw new Error(`${name} is ${dtype}; expected F16 or F32`);
       }
       return tensors;
@@ -53,7 +59,7 @@
     function multiply(W, x, out) {
       const [rows, width] = [out.length, x.length];
       for (let row = 0, at = 0; row < rows; row++, at += width) {
-        let [a, b, c, d] = [0, 0, 0, 0];
+        let a = 0, b = 0, c = 0, d = 0; // four sums at a time keep the processor busy
         for (let i = 0; i < width; i += 4) {
           a += W[at + i] * x[i];
           b += W[at + i + 1] * x[i + 1];
@@ -63,6 +69,16 @@
         out[row] = a + b + c + d;
       }
       return out;
+    }
+
+    /* out = sum of x[row] times the beginning of row `row` of W */
+    function mix(W, x, width, out) {
+      const sums = new Float64Array(out.length);
+      for (let row = 0, at = 0; row < x.length; row++, at += width) {
+        const weight = x[row];
+        for (let i = 0; i < sums.length; i++) sums[i] += weight * W[at + i];
+      }
+      out.set(sums);
     }
 
     function norm(x, weight, eps, out) {
@@ -171,7 +187,7 @@
           norm(s.x, layer.before, c.rms_norm_eps, s.normed);
           trace.maxima.push(this.attend(layer.attention, number, off));
           norm(s.x, layer.between, c.rms_norm_eps, s.normed);
-          const { chosen, weights } = layer.dense ? this.dense(layer) : this.mix(layer, number, off);
+          const { chosen, weights } = layer.dense ? this.dense(layer) : this.consult(layer, number, off);
           trace.chosen.push(chosen);
           trace.weights.push(weights);
         });
@@ -201,8 +217,7 @@
           const q = s.q.subarray(head * (nope + rope), (head + 1) * (nope + rope));
           rotate(q.subarray(nope), length, this.frequency);
           const rows = a.kvUp.subarray(head * (nope + vDim) * latent, (head + 1) * (nope + vDim) * latent);
-          s.absorbed.fill(0);
-          for (let n = 0; n < nope; n++) for (let i = 0; i < latent; i++) s.absorbed[i] += q[n] * rows[n * latent + i];
+          mix(rows, q.subarray(0, nope), latent, s.absorbed.subarray(0, latent));
           s.absorbed.set(q.subarray(nope), latent);
           maxima.push(this.read(cache[number], s));
           const out = multiply(rows.subarray(nope * latent), s.read, s.heads.subarray(head * vDim, (head + 1) * vDim));
@@ -215,21 +230,18 @@
 
       /* Softmax over the cached tokens, this one included; s.read becomes the mean of their latents. */
       read(cache, s) {
-        const [count, { entry, scale }] = [this.length + 1, this];
+        const [count, { scale }] = [this.length + 1, this];
         const weights = multiply(cache, s.absorbed, s.attended.subarray(0, count));
         let [largest, sum] = [-Infinity, 0];
         for (let t = 0; t < count; t++) largest = Math.max(largest, (weights[t] *= scale));
         for (let t = 0; t < count; t++) sum += weights[t] = Math.exp(weights[t] - largest);
-        s.read.fill(0);
-        for (let t = 0; t < count; t++) {
-          const weight = weights[t] / sum;
-          for (let i = 0; i < s.read.length; i++) s.read[i] += weight * cache[t * entry + i];
-        }
+        for (let t = 0; t < count; t++) weights[t] /= sum;
+        mix(cache, weights, this.entry, s.read);
         return largest;
       }
 
       /* Adds the experts to x. The bias decides who is chosen, never how much a chosen one weighs. */
-      mix(layer, number, off) {
+      consult(layer, number, off) {
         const { config: c, scratch: s } = this;
         const score = multiply(layer.router, s.normed, s.score).map((value) => 1 / (1 + Math.exp(-value)));
         const order = Array.from(score.keys()).sort((a, b) => score[b] + layer.bias[b] - (score[a] + layer.bias[a]));

@@ -77,7 +77,7 @@
       KM.mini.read(ids, this.off, {
         begin: (keep) => { [first, this.clock] = [keep, this.writing ? this.clock : performance.now()]; },
         token: (index, trace, logits) => {
-          this.traces = [...this.traces.slice(0, index), { ...trace, id: ids[index], logits }];
+          this.traces = [...this.traces.slice(0, index), { ...trace, id: ids[index], piece: KM.mini.tokenizer.decode([ids[index]]), logits }];
           if (this.firstAnswer === undefined) this.firstAnswer = performance.now() - KM.mini.woken;
           if (index + 1 === ids.length) this.done(this.writing ? this.written : index + 1 - first);
           this.changed();
@@ -129,12 +129,6 @@
     look(index) {
       this.at = index;
       this.changed();
-    }
-
-    /* A token as it stands in the text. */
-    piece(index) {
-      const { id, piece } = this.traces[index];
-      return piece ?? KM.mini.tokenizer.decode([id]);
     }
 
     get text() {

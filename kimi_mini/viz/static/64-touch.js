@@ -150,7 +150,7 @@
     for (let index = 0; index < count; index++) {
       if (!strip.children[index]) strip.append(make("button", { type: "button", onclick: () => session.look(index) }));
       const button = strip.children[index];
-      const text = shown(session.piece(index));
+      const text = shown(session.traces[index].piece);
       if (button.textContent !== text) button.textContent = text;
       button.setAttribute("aria-pressed", String(index === session.index));
       button.tabIndex = index === session.index ? 0 : -1;
