@@ -84,6 +84,12 @@ def test_what_is_typed_is_read_as_the_package_reads_it(model, mini):
     settle(shown)
     assert agrees(shown, expected(mini, [tokenizer.bos, *tokenizer.encode("HAMLET.\nMy good lord")]))
     assert shown.control("text").input_value() == "HAMLET.\nMy good lord"
+    shown.control("text").fill("My lord. " * 200)
+    settle(shown)
+    ids = [tokenizer.bos, *tokenizer.encode("My lord. " * 200)][:400]
+    assert ids_of(shown) == ids and agrees(shown, expected(mini, ids))
+    assert shown.control("text").input_value() == tokenizer.decode(ids[1:])
+    assert "ends at 400 tokens" in shown.root.locator(".km-touch-status").inner_text()
 
 
 def test_each_beginning_and_an_earlier_token(model, mini):
@@ -169,7 +175,7 @@ def test_a_guess_comes_before_the_count(model, mini, measured):
         "9%", "9\u00a0%"
     ) in (shown.root.locator(".km-guess").inner_text())
     assert f"{int(shown.value('touched'))} of 128" in shown.root.locator(".km-touch-count").inner_text()
-    assert shown.root.locator(".km-touch-used").inner_text().strip().startswith("your guess")
+    assert shown.root.locator(".km-touch-used").all_inner_texts() == ["measured, 32 tokens\nyour guess"]
 
 
 def book_without(folder, built_book, missing):

@@ -40,6 +40,7 @@
 
     get possible() { return KM.mini.possible && KM.mini.state !== "failed"; }
     get end() { return this.recordings[this.key].ids.length; }
+    get full() { return this.ids.length >= LONGEST; }
     get index() { return this.at === null ? this.traces.length - 1 : Math.min(this.at, this.traces.length - 1); }
 
     /* What the reader typed; the first key wakes the model. */
@@ -115,13 +116,14 @@
       if (this.written === 0) this.clock = performance.now();
       const token = KM.pick(KM.probabilities(logits, this.temperature), this.draw());
       this.written += 1;
-      if (token === KM.mini.tokenizer.eos || this.written > BURST || this.ids.length >= LONGEST) this.writing = false;
+      if (token === KM.mini.tokenizer.eos || this.written > BURST || this.full) this.writing = false;
       else this.read([...this.ids, token]);
     }
 
     /* The reader takes one of the likely tokens. */
     take(id) {
       this.writing = false;
+      if (this.full) return;
       if (this.live) this.read([...this.ids.slice(0, this.index + 1), id]);
       else if (this.possible) { this.ids = [...this.ids.slice(0, this.index + 1), id]; KM.mini.wake(); this.changed(); }
     }

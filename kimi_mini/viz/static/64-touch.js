@@ -24,7 +24,7 @@
     stage.strip = make("div", { class: "km-touch-strip", role: "group", "aria-label": "tokens read so far" });
     stage.rows = Array.from({ length: config.layers }, (_, layer) => buildLayer(stage, layer));
     stage.count = make("p", { class: "km-touch-count" });
-    stage.ask = make("button", { type: "button", "data-control": "ask", onclick: () => KM.askGuess(stage) }, "how many in all? guess first");
+    stage.ask = make("button", { type: "button", "data-control": "ask", onclick: () => { KM.askGuess(stage); stage.update(); } }, "how many in all? guess first");
     stage.fill = make("span", { class: "km-touch-fill" });
     stage.used = make("div", { class: "km-touch-used", "aria-hidden": "true" }, stage.fill);
     stage.memory = make("p", { class: "km-touch-memory" });
@@ -164,9 +164,10 @@
     used.hidden = !revealed;
     fill.style.width = `${100 * part}%`;
     if (!revealed || used.children.length > 1) return;
-    const mark = (at, text) => used.append(make("span", { class: `km-touch-mark ${at > 0.5 ? "km-late" : ""}`, style: `left:calc(${100 * at}% - 1px)` }, make("span", {}, text)));
-    if (guess) mark(guess.value / 100, "your guess");
-    if (!guess || Math.abs(guess.value / 100 - data.touched) > 0.3) mark(data.touched, "measured, 32 tokens");
+    const mark = (at, text, side) => used.append(
+      make("span", { class: `km-touch-mark ${side} ${at > 0.5 ? "km-late" : ""}`, style: `left:calc(${100 * at}% - 1px)` }, make("span", {}, text)));
+    mark(data.touched, "measured, 32 tokens", "km-above");
+    if (guess) mark(guess.value / 100, "your guess", "km-below");
   }
 
   function paintNext(stage) {
@@ -187,12 +188,12 @@
     loading: "Reading the weights \u2026",
     ready: `MINI runs in this page${session.speed ? `: ${number(session.speed)} tokens per second` : ""}.`,
     failed: `MINI cannot run here (${KM.mini.failure}).`,
-  })[KM.mini.state] + (session.possible ? "" : " These are recorded sentences: choose one, and let it write on.");
+  })[KM.mini.state] + (session.full ? ` This picture ends at ${number(session.ids.length)} tokens.` : "") + (session.possible ? "" : " These are recorded sentences: choose one, and let it write on.");
 
   function paint(stage) {
     const { session, data: { config } } = stage;
     const seen = account(stage);
-    if (document.activeElement !== stage.box && stage.box.value !== session.text) stage.box.value = session.text;
+    if (stage.box.value !== session.text) stage.box.value = session.text;
     stage.box.readOnly = !session.possible;
     stage.bar.hidden = KM.mini.state !== "loading";
     stage.bar.value = KM.mini.progress;

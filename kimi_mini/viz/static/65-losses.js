@@ -69,6 +69,7 @@
       marks.size(width, bottom + 34);
       for (const tick of TICKS) {
         marks.rect(`grid-${tick}`, x(tick), 4, 1, bottom - 4, "km-grid");
+        if (tick === KNEE && width < 500) continue; // no room beside the 0
         marks.text(`tick-${tick}`, x(tick), bottom + 18, tick === 1 ? "1 nat" : String(tick), { anchor: "middle", within: width, className: "km-quiet" });
       }
       rows.forEach((row, index) => dots(stage, row, TOP + index * ROW, x));
