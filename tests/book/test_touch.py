@@ -92,6 +92,23 @@ def test_what_is_typed_is_read_as_the_package_reads_it(model, mini):
     assert "ends at 400 tokens" in shown.root.locator(".km-touch-status").inner_text()
 
 
+def test_a_reading_that_is_cut_short_leaves_nothing_behind(model, mini):
+    """Typed faster than it is read: what the worker knew of an abandoned text must not stand in for the new one."""
+    shown, (_, tokenizer) = model(), mini
+    shown.control("text").fill("x")
+    settle(shown)
+    texts = [("My lord. " * n)[: 40 * n] + "Question: What is 3 + 4?\n" * n for n in range(1, 7)]
+    for text in [*texts, *texts[::-1]]:
+        shown.control("text").fill(text)
+    settle(shown)
+    ids = [tokenizer.bos, *tokenizer.encode(texts[0])]
+    assert ids_of(shown) == ids and agrees(shown, expected(mini, ids))
+    for name in ("expert-1-0", "head-0-0", "expert-1-0", "shared-1", "head-0-0", "shared-1"):
+        shown.root.locator(f"[data-part={name}]").click()
+    settle(shown)
+    assert shown.value("off") == 0 and agrees(shown, expected(mini, ids))
+
+
 def test_each_beginning_and_an_earlier_token(model, mini):
     shown, (_, tokenizer) = model(), mini
     shown.control("text").fill("x")

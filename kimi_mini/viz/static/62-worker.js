@@ -7,8 +7,9 @@
      KM.mini.possible                        whether such scripts exist here (not inside a notebook's frame)
      KM.mini.wake()                          starts loading; later calls do nothing
      KM.mini.onChange(callback)              state, progress or failure changed
-     KM.mini.read(ids, off, {begin, token})  begin(keep): tokens before `keep` were known; token(index, trace, logits).
-                                             A new reading ends the one before. */
+     KM.mini.read(ids, off, have, {begin, token})
+         begin(keep): tokens before `keep` are not read again; token(index, trace, logits). `have`: the caller has the traces of so
+         many leading tokens and wants no others again (one that ended a reading half-way missed some that the worker knows). */
 (function () {
   "use strict";
   const KM = (globalThis.KM = globalThis.KM || {});
@@ -39,10 +40,10 @@
           port.postMessage({ type: "ready" });
         },
 
-        async read({ job, ids, off }) {
+        async read({ job, ids, off, have }) {
           latest = job;
           let keep = 0;
-          if (off.join() === switches) while (keep < ids.length - 1 && known[keep] === ids[keep]) keep += 1;
+          if (off.join() === switches) while (keep < Math.min(have, ids.length - 1) && known[keep] === ids[keep]) keep += 1;
           engine.length = known.length = keep;
           switches = off.join();
           port.postMessage({ type: "begin", job, keep });
@@ -102,10 +103,10 @@
       }
     },
 
-    read(ids, off, callbacks) {
+    read(ids, off, have, callbacks) {
       ears = callbacks;
       job += 1;
-      worker.postMessage({ type: "read", job, ids, off: [...off].sort() });
+      worker.postMessage({ type: "read", job, ids, off: [...off].sort(), have });
     },
   });
 

@@ -75,10 +75,13 @@
     read(ids) {
       Object.assign(this, { ids, live: true, busy: true, at: null });
       let first = null;
-      KM.mini.read(ids, this.off, {
+      const off = [...this.off].sort().join();
+      const same = (trace, index) => trace.logits && trace.id === ids[index] && trace.off === off;
+      const have = this.traces.findIndex((trace, index) => !same(trace, index));
+      KM.mini.read(ids, this.off, have < 0 ? this.traces.length : have, {
         begin: (keep) => { [first, this.clock] = [keep, this.writing ? this.clock : performance.now()]; },
         token: (index, trace, logits) => {
-          this.traces = [...this.traces.slice(0, index), { ...trace, id: ids[index], piece: KM.mini.tokenizer.decode([ids[index]]), logits }];
+          this.traces = [...this.traces.slice(0, index), { ...trace, off, id: ids[index], piece: KM.mini.tokenizer.decode([ids[index]]), logits }];
           if (this.firstAnswer === undefined) this.firstAnswer = performance.now() - KM.mini.woken;
           if (index + 1 === ids.length) this.done(this.writing ? this.written : index + 1 - first);
           this.changed();
