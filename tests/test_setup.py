@@ -15,7 +15,7 @@ from kimi_mini import dev
 
 PROJECT = tomllib.loads((dev.ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-INSTALLED_BY_DEFAULT = ("book", "test")
+INSTALLED_BY_DEFAULT = ("book", "labs", "test")
 
 
 def _pins() -> dict[str, str]:

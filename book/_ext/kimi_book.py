@@ -27,6 +27,7 @@ PLOTLY_SCRIPTS = ("plotly.min.js", "plotly-figures.js")
 def setup(app: Sphinx) -> dict:
     """Called by Sphinx before anything is read."""
     os.environ["KIMI_BOOK"] = "static"  # kernels inherit it: figures show their static face
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models gain nothing from two threads, and crawl when cores are busy
     _drop_stale_caches(app)
     app.add_config_value("kimi_stage", _stage_files(), "html")  # a new script changes every page
     app.add_config_value("comments_config", {}, "html")  # jupyter-book sets it, with or without the extension that reads it

@@ -1,7 +1,21 @@
 """What a lab's notebook needs while a student works: checks that say what is wrong, guesses that are kept, a hand-in."""
 
+from .answers import answers_file, read_answers
 from .cases import Case, attempt, difference, store, unsolved
 from .codec import decode, encode
+from .lab import Lab
 from .script import ScriptedRun
 
-__all__ = ["Case", "ScriptedRun", "attempt", "decode", "difference", "encode", "store", "unsolved"]
+__all__ = [
+    "Case",
+    "Lab",
+    "ScriptedRun",
+    "answers_file",
+    "attempt",
+    "decode",
+    "difference",
+    "encode",
+    "read_answers",
+    "store",
+    "unsolved",
+]

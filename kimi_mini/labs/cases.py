@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +18,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from .codec import decode, encode
 
 RELATIVE = 1e-4  # of the largest number in the expected value: room for float32, none for a wrong formula
+_NOT_THE_STUDENTS = (os.path.dirname(__file__), os.path.dirname(torch.__file__))
 
 
 @dataclass(frozen=True)
 class Case:
-    """Arguments for one call. `in_place` compares the arguments afterwards too; `largest` is the most elements that any
-    tensor made on the way may have, where a right answer by a needlessly large road should not pass."""
+    """Arguments for one call.
+
+    `in_place` compares the arguments afterwards too: the tensors that were handed over, not what the call may have put in
+    their place in a list or dict. `largest` is the most elements that any tensor made on the way may have, where a right
+    answer by a needlessly large road should not pass.
+    """
 
     name: str
     args: tuple
@@ -43,6 +49,11 @@ class _Largest(TorchDispatchMode):
         return result
 
 
+class _Nowhere(io.TextIOBase):
+    def write(self, text: str) -> int:
+        return len(text)
+
+
 def store(case: Case) -> dict[str, Any]:
     """A case as JSON."""
     return {"name": case.name, "args": encode(list(case.args)), "in_place": case.in_place, "largest": case.largest}
@@ -51,18 +62,30 @@ def store(case: Case) -> dict[str, Any]:
 def attempt(function: Callable, stored: dict[str, Any]) -> dict[str, Any]:
     """Call `function` on a stored case. Returns {"result", "arguments", "largest"}, or {"error", "line"}; never raises.
 
-    What the function prints is dropped. The random state is fixed, and the arguments are fresh copies.
+    What the function prints is dropped. The random state is fixed and put back, and the arguments are fresh copies.
     """
     args = decode(stored["args"])
-    torch.manual_seed(0)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), torch.no_grad(), _Largest() as spy:
-            result = function(*args)
-        arguments = encode(args) if stored["in_place"] else None
-        return {"result": encode(result), "arguments": arguments, "largest": spy.elements}
-    except Exception as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
-        return {"error": f"{type(error).__name__}: {error}"[:500], "line": frames[-1].line if frames else None}
+    given = _containers_copied(args)
+    dtype = torch.get_default_dtype()
+    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(_Nowhere()), torch.no_grad():
+        torch.manual_seed(0)
+        try:
+            spy = None if stored["largest"] is None else _Largest()  # its first use imports a compiler, a second or two
+            with spy or contextlib.nullcontext():
+                result = function(*args)
+            arguments = encode(given) if stored["in_place"] else None
+            return {"result": encode(result), "arguments": arguments, "largest": spy and spy.elements}
+        except (Exception, SystemExit) as error:
+            frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_NOT_THE_STUDENTS)]
+            return {"error": f"{type(error).__name__}: {error}"[:500], "line": frames[-1].line if frames else None}
+        finally:
+            torch.set_default_dtype(dtype)
+
+
+def _containers_copied(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_containers_copied(item) for item in value]
+    return {key: _containers_copied(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def unsolved(outcome: dict[str, Any]) -> bool:
@@ -95,14 +118,17 @@ def _differ(expected: Any, got: Any, where: str) -> str | None:
             return f"{where} should be a dict with the keys {', '.join(keys)}; it is {_short(got)}"
         return next(filter(None, (_differ(expected[k], got[k], f"{where}[{k!r}]") for k in expected)), None)
     if isinstance(expected, list):
-        if not isinstance(got, list) or len(expected) != len(got):
+        if not isinstance(got, list):
             return f"{where} should hold {len(expected)} values; it is {_short(got)}"
-        pairs = enumerate(zip(expected, got, strict=True))
-        return next(filter(None, (_differ(e, g, f"{where}[{i}]") for i, (e, g) in pairs)), None)
+        pairs = enumerate(zip(expected, got, strict=False))
+        first = next(filter(None, (_differ(e, g, f"{where}[{i}]") for i, (e, g) in pairs)), None)
+        if len(expected) == len(got):
+            return first
+        return f"{where} should hold {len(expected)} values; it holds {len(got)}" + (f", and {first}" if first else "")
     if isinstance(got, Tensor) and got.numel() == 1:
         got = got.item()
     if isinstance(expected, float) and isinstance(got, (int, float)):
-        close = math.isclose(expected, got, rel_tol=RELATIVE, abs_tol=1e-9) or expected == got
+        close = math.isclose(expected, got, rel_tol=RELATIVE, abs_tol=1e-9) or (expected != expected and got != got)
         return None if close else f"{where} should be {expected:.6g}; it is {got:.6g}"
     if hasattr(expected, "calls"):
         got_calls = got.calls if hasattr(got, "calls") else got

@@ -68,7 +68,7 @@ def decode(stored: Any) -> Any:
             return [decode(item) for item in content]
         if kind == "dict":
             return {decode(key): decode(item) for key, item in content}
-    except (TypeError, KeyError, ValueError, RuntimeError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError, RuntimeError) as error:  # RecursionError is one
         raise ValueError(f"a stored {kind} does not decode: {error}") from None
     raise ValueError(f"a stored {kind!r} is unknown; expected what encode() writes")
 
@@ -86,6 +86,7 @@ def _encode_tensor(tensor: Tensor) -> dict[str, Any]:
 
 def _decode_tensor(data: str, shape: list[int], dtype: str) -> Tensor:
     require(dtype in _DTYPES, "dtype", dtype, f"one of {', '.join(_DTYPES)}")
+    require(math.prod(shape) <= MAX_ELEMENTS, "shape", shape, f"at most {MAX_ELEMENTS:,} elements")
     raw = bytearray(base64.b64decode(data, validate=True))
     if not raw:
         return torch.zeros(shape, dtype=_DTYPES[dtype])

@@ -2,8 +2,8 @@
 
 from .cache import LatentCache
 from .mla import MLA
-from .moe import MoE, Router, Routing
+from .moe import MoE, Router, Routing, gate_scale
 from .stats import ForwardStats
 from .transformer import Block, KimiMini, ModelOutput
 
-__all__ = ["MLA", "Block", "ForwardStats", "KimiMini", "LatentCache", "MoE", "ModelOutput", "Router", "Routing"]
+__all__ = ["MLA", "Block", "ForwardStats", "KimiMini", "LatentCache", "MoE", "ModelOutput", "Router", "Routing", "gate_scale"]

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import kernels
+from ..checks import require
 from ..config import ModelConfig
 from ..device import at_least_fp32
 from .layers import SwiGLU
@@ -62,6 +63,20 @@ class Router(nn.Module):
         if self.selection_bias.dtype in (torch.float16, torch.bfloat16):
             self.selection_bias = before.to(self.selection_bias.device, torch.float32)
         return self
+
+
+def gate_scale(n_routed_experts: int, num_experts_per_tok: int, *, tokens: int = 20_000, seed: int = 0) -> float:
+    """The factor that keeps a sum of independent experts of RMS 1 at RMS 1, when scores are sigmoids of normal numbers.
+
+    The mean over random tokens of 1 / sqrt(sum of squared weights), the weights normalised over the chosen (Moonlight report,
+    appendix C); at most the root of num_experts_per_tok. Raises ValueError where more are chosen than there are.
+    """
+    chosen, wanted = num_experts_per_tok, f"1 to n_routed_experts = {n_routed_experts}"
+    require(1 <= chosen <= n_routed_experts, "num_experts_per_tok", chosen, wanted)
+    normal_TE = torch.randn(tokens, n_routed_experts, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    score_TK = torch.sigmoid(normal_TE).topk(chosen, dim=-1).values
+    weight_TK = score_TK / score_TK.sum(-1, keepdim=True)
+    return float((1 / weight_TK.square().sum(-1).sqrt()).mean())
 
 
 class Experts(nn.Module):

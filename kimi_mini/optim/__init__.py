@@ -1,7 +1,7 @@
 """Optimizers and the two weight updates that follow no gradient: Muon, QK-Clip, expert balance, the learning rate."""
 
 from .balance import balance_experts_
-from .groups import OptimConfig, build_optimizer
+from .groups import OptimConfig, build_optimizer, learned_by_muon
 from .muon import Muon, muon_update, update_scale
 from .qk_clip import clip_factors, qk_clip_
 from .schedule import wsd_factor
@@ -12,6 +12,7 @@ __all__ = [
     "balance_experts_",
     "build_optimizer",
     "clip_factors",
+    "learned_by_muon",
     "muon_update",
     "qk_clip_",
     "update_scale",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +33,11 @@ class OptimConfig:
         check_options(dataclasses.asdict(self) | {"algorithm": self.matrices})
 
 
+def learned_by_muon(name: str, shape: Sequence[int]) -> bool:
+    """Whether a KimiMini's parameter is a matrix (or a stack of them) inside a block; embedding, head and gains are not."""
+    return len(shape) >= 2 and name.startswith("blocks.")
+
+
 def build_optimizer(model: KimiMini, config: OptimConfig = OptimConfig()) -> Muon:
     """The optimizer of the K2 recipe for `model`, every parameter in exactly one group.
 
@@ -40,8 +46,7 @@ def build_optimizer(model: KimiMini, config: OptimConfig = OptimConfig()) -> Muo
     """
     matrices, rest = [], []
     for name, parameter in model.named_parameters():
-        is_block_matrix = parameter.ndim >= 2 and name.startswith("blocks.")
-        (matrices if is_block_matrix else rest).append(parameter)
+        (matrices if learned_by_muon(name, parameter.shape) else rest).append(parameter)
     groups = [{"params": matrices, "algorithm": config.matrices}, {"params": rest, "algorithm": "adamw"}]
     return Muon(
         groups, config.lr, weight_decay=config.weight_decay, momentum=config.momentum, nesterov=config.nesterov,

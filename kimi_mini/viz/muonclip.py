@@ -15,7 +15,7 @@ from .quiet import Quiet, Slider, quiet
 from .series import pack
 from .stage import Stage, stage
 
-__all__ = ["at_equal_loss", "bricks", "decay_holds", "load_runs", "logit_at_loss", "norms_and_logits", "pick", "runaway"]
+__all__ = ["at_equal_loss", "bound_and_logits", "bricks", "decay_holds", "load_runs", "logit_at_loss", "pick", "runaway"]
 
 _THIN = 2  # of the recorded updates, the page carries every second one
 
@@ -41,9 +41,8 @@ def runaway(runs: Iterable[Run]) -> Stage:
         name="muonclip-runaway",
         title=f"Muon, rate 0.1, no clip: {opening.passed} of {layers * heads} heads pass {LIMIT:.0f}; "
         f"the largest logit reaches {opening.max_logits.max():,.0f}.",
-        alt="Lines of each head's largest logit over 300 updates, on a logarithmic axis, with the loss beneath. Unclipped at "
-        "rate 0.1 all heads of layers 1 and 2 climb past 100 into the thousands and those of layer 0 stay below; with tau 100 "
-        "or 30 the lines turn at the tau line and the loss is the same. Controls choose the run, tau and the update.",
+        alt="A line for each head, its largest logit over 300 updates on a log axis; beneath it the loss, and four bars "
+        "for the weights of the highest head. Controls choose the run, tau and the update; the title says what is to be seen.",
         still="<p>Largest logit of the unclipped run, a bar per head on a logarithmic axis.</p>" + still.bars(rows),
         height=1050,
     )
@@ -115,7 +114,7 @@ def _named(name: str, count: int, low: bool) -> dict[str, Any]:
     texts = [""] * count
     if count:
         texts[count // 2 if low else -1] = f"<b>{name}</b>"
-    return {"text": texts, "textposition": "bottom right" if low else "top left"}
+    return {"text": texts, "textposition": "bottom right" if low else "top left" if count > 1 else "top right"}
 
 
 def _points(name: str, colour: str, symbol: str, low: bool, groups: Mapping[float, list[float]]) -> dict[str, Any]:
@@ -201,8 +200,9 @@ def decay_holds(runs: Iterable[Run], updates: Iterable[int]) -> Quiet:
         return [_points(*style[decay], largest(decay, update)) for decay in decays]
 
     def title(update: int) -> str:
-        free, held = (np.mean(largest(decay, update)[max(rates)]) for decay in decays)
-        return f"Update {update}, rate {max(rates):g}: {free:,.0f} without decay, {held:,.0f} with it"
+        free, held = (largest(decay, update)[max(rates)] for decay in decays)
+        spans = [f"{min(values):,.0f} to {max(values):,.0f}" for values in (free, held)]
+        return f"Update {update}, rate {max(rates):g}: {spans[0]} without decay, {spans[1]} with it"
 
     return quiet(
         draw,
@@ -214,36 +214,34 @@ def decay_holds(runs: Iterable[Run], updates: Iterable[int]) -> Quiet:
     )
 
 
-def norms_and_logits(updates: Iterable[int], products: Any, logits: Any) -> Quiet:
-    """Growth of the weights beside growth of the logits: for each layer, the head where it is largest.
+def bound_and_logits(updates: Iterable[int], bounds: Any, logits: Any) -> Quiet:
+    """The bound on a logit beside the largest logit: for each layer, the head where it is largest.
 
-    products[u, l] is the largest product of spectral norms of a head's content query and key weights in layer l at update
-    updates[u]; logits[u, l] the largest logit that the same update saw.
+    bounds[u, l] is what weights and norm gains allow in layer l at update updates[u], logits[u, l] what that update saw.
     """
-    x, products_UL, logits_UL = list(updates), np.asarray(products, dtype=float), np.asarray(logits, dtype=float)
+    x, bounds_UL, logits_UL = list(updates), np.asarray(bounds, dtype=float), np.asarray(logits, dtype=float)
 
     def draw(layer: int) -> list[dict[str, Any]]:
         lines = [
-            (products_UL[:, layer], "spectral norms", still.COLOURS["rest"], "dot"),
-            (logits_UL[:, layer], "largest logit", still.COLOURS["attention"], "solid"),
+            (bounds_UL[:, layer], "bound", still.COLOURS["rest"], "dot", False),
+            (logits_UL[:, layer], "largest logit", still.COLOURS["attention"], "solid", True),
         ]
-        low = min(lines, key=lambda each: each[0][-1])[1]
         return [
             {
                 "type": "scatter", "mode": "lines+text", "x": x, "y": [float(f"{value:.4g}") for value in values],
-                "line": {"color": colour, "width": 3, "dash": dash}, **_named(name, len(x), name == low),
+                "line": {"color": colour, "width": 3, "dash": dash}, **_named(name, len(x), low),
             }
-            for values, name, colour, dash in lines
+            for values, name, colour, dash, low in lines
         ]  # fmt: skip
 
     def title(layer: int) -> str:
-        return f"Layer {layer}: norms reach {products_UL[-1, layer]:.0f}, the largest logit {logits_UL[-1, layer]:.0f}"
+        return f"Layer {layer}: the bound reaches {bounds_UL[-1, layer]:.0f}, the largest logit {logits_UL[-1, layer]:.0f}"
 
     return quiet(
         draw,
         title=title,
-        alt="Product of the spectral norms of query and key weights, and the largest logit, over the updates of one run on a "
-        "logarithmic axis; the slider picks the layer. The norms grow in every layer, the logits of layer 0 hardly do.",
-        slider=Slider("layer", range(products_UL.shape[1]), start=products_UL.shape[1] - 1),
-        **_axes("query norm times key norm, and logit", {"title": "update"}, -1.2, 2.6),
+        alt="The bound on a logit and the largest logit over the updates of one run, on a logarithmic axis; the slider picks "
+        "the layer. In layers 1 and 2 the bound climbs into the hundreds and the logit follows; in layer 0 both stay low.",
+        slider=Slider("layer", range(bounds_UL.shape[1]), start=bounds_UL.shape[1] - 1),
+        **_axes("bound and largest logit", {"title": "update"}, -1.2, 3.2),
     )

@@ -77,7 +77,7 @@ def test_decay_compares_the_largest_logit_so_far(runs):
     frames, title = figure["frames"], figure["layout"]["meta"]["title"]
     free, held = frames[1]["data"]
     assert free["y"][-1] > 1000 > 300 > held["y"][-1] > free["y"][0]
-    assert re.fullmatch(r"Update 300, rate 0.1: [\d,]+ without decay, [\d,]+ with it", title)
+    assert re.fullmatch(r"Update 300, rate 0.1: [\d,]+ to [\d,]+ without decay, \d+ to \d+ with it", title)
     assert frames[0]["data"][0]["y"][-1] <= free["y"][-1]
 
 

@@ -104,4 +104,6 @@ def test_scripts_are_classic_and_ask_for_nothing():
 
 
 def test_every_component_is_found():
-    assert components() == set("pixels strips calculator cache flops memory runaway bricks touch losses".split())
+    assert components() == set(
+        "pixels strips calculator cache flops memory runaway bricks sentence foretold touch losses".split()
+    )

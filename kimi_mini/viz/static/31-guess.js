@@ -84,7 +84,7 @@
     const slider = make("div", { class: "km-control km-wide" }, make("div", { class: "km-label" }, make("span", {}, "Your guess"), output), input);
     const sure = make("div", { class: "km-segments" });
     for (const value of CONFIDENCES) {
-      const radio = make("input", { type: "radio", name: `${stage.name}-sure`, value, "data-control": "confidence", onchange: () => { lock.disabled = false; } });
+      const radio = make("input", { type: "radio", name: `${stage.name}-sure`, value, "data-control": "confidence", onchange: () => { lock.disabled = false; hint.hidden = true; } });
       sure.append(make("label", {}, radio, make("span", {}, `${value}\u00a0%`)));
     }
     const confidence = make("fieldset", { class: "km-control" }, make("legend", { class: "km-label" }, `How sure that you are within ${spec.within}?`), sure);
@@ -100,8 +100,9 @@
       stage.saveFailed = !KM.guesses.save(stage.name, guess);
       reveal(guess);
     } }, "lock my guess");
+    const hint = make("p", {}, "Say how sure you are, then lock it.");
     const skip = make("button", { type: "button", "data-control": "skip", onclick: () => reveal(null) }, "just show me");
     return make("div", { class: "km-guess" }, make("p", { class: "km-question" }, spec.question),
-      make("div", { class: "km-controls" }, slider, confidence), make("div", { class: "km-actions" }, lock, skip));
+      make("div", { class: "km-controls" }, slider, confidence), make("div", { class: "km-actions" }, lock, skip, hint));
   }
 })();

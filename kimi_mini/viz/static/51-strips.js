@@ -71,7 +71,7 @@
     const margin = (Math.max(...values) - Math.min(...values)) * 0.22;
     const [low, high] = [Math.min(...values) - margin, Math.max(...values) + margin];
     const at = (value) => (width * (value - low)) / (high - low);
-    marks.text("line-title", 0, y, "weights that work for one token, by convention", { className: "km-quiet" });
+    marks.text("line-title", 0, y, "at work for one token, by convention", { className: "km-quiet" });
     marks.rect("line", 0, y + 40, width, 1, "km-axis");
     for (const [name, value] of Object.entries(counts)) {
       const now = name === stage.state.convention;

@@ -38,7 +38,7 @@
   /* ---- cache bytes ---- */
 
   const KINDS = [
-    ["mha", "MHA: every head keeps key and value"],
+    ["mha", "MHA: every head"],
     ["gqa", "GQA: 8 key-value heads"],
     ["mla", "MLA: one latent (K2)"],
     ["mqa", "MQA: one key-value head"],
@@ -76,9 +76,9 @@
       const { config } = stage.data;
       const { context } = stage.state;
       const ways = [
-        ["training", "one trained token", KM.accounting.trainingFlops(config, context)],
-        ["expanded", "one written token, keys expanded", KM.accounting.decodeFlops(config, context, "expanded")],
-        ["absorbed", "one written token, latent absorbed", KM.accounting.decodeFlops(config, context, "absorbed")],
+        ["training", "a trained token", KM.accounting.trainingFlops(config, context)],
+        ["expanded", "next token, keys expanded", KM.accounting.decodeFlops(config, context, "expanded")],
+        ["absorbed", "next token, latent absorbed", KM.accounting.decodeFlops(config, context, "absorbed")],
       ];
       const total = (way) => way.weights + way.attention;
       const max = Math.max(...ways.map(([, , way]) => total(way))) * 1.02;

@@ -71,9 +71,9 @@
     const count = lines(stage);
     for (const decade of DECADES) {
       marks.rect(`grid-${decade}`, 0, logY(decade), width, 1, "km-grid");
-      marks.text(`grid-label-${decade}`, 0, logY(decade) - 4, decade === 1 ? "1 or less" : number(decade), { className: "km-quiet" });
+      marks.text(`grid-label-${decade}`, 0, logY(decade) - 4, decade === 1 ? "1 or less" : number(decade), { className: "km-quiet km-halo" });
     }
-    marks.text("chart-title", 70, TOP - 4, "largest logit of each head", { className: "km-quiet" });
+    marks.text("chart-title", 112, TOP - 4, "largest logit of each head", { className: "km-quiet" });
     for (let head = 0; head < count; head++) {
       const hot = now.passed[head];
       const y = (row) => run.maxima[row * count + head];
@@ -85,7 +85,7 @@
     if (!free(tau)) {
       const y = logY(Number(tau));
       marks.shape("tau", 0, 0, `M0 ${y}H${width}`, "km-line km-tau-line");
-      marks.text("tau-label", 60, y - 5, `\u03C4 = ${tau}`, { className: "km-strong" });
+      marks.text("tau-label", 112, y - 5, `\u03C4 = ${tau}`, { className: "km-strong" });
     }
     const at = x(now.row);
     marks.rect("cursor", at - 0.75, TOP, 1.5, HIGH + GAP + LOSS, "km-flag");
@@ -113,7 +113,7 @@
     const y = (value) => base + LOSS * (1 - (Math.min(LOSSES[1], value) - LOSSES[0]) / (LOSSES[1] - LOSSES[0]));
     for (const tick of [2, 4, 6, 8]) {
       marks.rect(`loss-grid-${tick}`, 0, y(tick), width, 1, "km-grid");
-      marks.text(`loss-label-${tick}`, 0, y(tick) - 4, tick === 8 ? "8 nats" : String(tick), { className: "km-quiet" });
+      marks.text(`loss-label-${tick}`, 0, y(tick) - 4, tick === 8 ? "8 nats" : String(tick), { className: "km-quiet km-halo" });
     }
     const clipped = !free(stage.state.tau);
     marks.text("loss-title", width, base - 10, clipped ? "loss, and unclipped (dashed)" : "loss", { anchor: "end", className: "km-quiet" });
@@ -247,8 +247,8 @@
   function flag(stage) {
     if (!stage.guess || stage.state.run !== "muon/0.1/0" || !free(stage.state.tau)) return;
     const y = logY(stage.data.limit);
-    stage.marks.flag("guess", stage.width * 0.5, y, 30);
-    stage.marks.text("guess-label", stage.width * 0.5 + 20, y - 16, `your guess: ${stage.guess.value} pass here`, { within: stage.width, className: "km-halo" });
+    stage.marks.flag("guess", stage.width * 0.4, y, 30);
+    stage.marks.text("guess-label", stage.width * 0.4 + 20, y - 14, `your guess: ${stage.guess.value} pass here`, { className: "km-halo" });
   }
 
   function say(stage, run, now) {

@@ -1,0 +1,1 @@
+"""Lab 4: Muon and the clip."""
