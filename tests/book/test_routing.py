@@ -1,6 +1,5 @@
 """Routing, in a browser with the network cut: every control is moved, and the number that follows is the package's."""
 
-
 import pytest
 
 from kimi_mini.dev import ROOT
