@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import hover_terms
+import mini_files
 import source_pages
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -80,7 +81,7 @@ def _copy_assets(app: Sphinx) -> None:
     if app.builder.format != "html":
         return
     static = Path(app.outdir) / "_static"
-    for folder in ("stage", "mathjax"):
+    for folder in ("stage", "mathjax", "mini"):
         shutil.rmtree(static / folder, ignore_errors=True)
         (static / folder).mkdir(parents=True)
     for name in _stage_files():
@@ -89,6 +90,7 @@ def _copy_assets(app: Sphinx) -> None:
     shutil.copy(mathjax / "tex-svg.js", static / "mathjax")
     shutil.copytree(mathjax / "input" / "tex" / "extensions", static / "mathjax" / "input" / "tex" / "extensions")
     shutil.copy(_package("plotly") / "package_data" / "plotly.min.js", static)
+    mini_files.write_mini(ROOT / "kimi_mini" / "data", static / "mini")
     (static / "icons.css").write_text(_icons_css(), encoding="utf-8")
 
 

@@ -76,7 +76,7 @@ def calculator() -> Stage:
     """Exact counts of K2 with any of seven config fields turned by hand."""
     count = count_parameters(K2)
     data = {
-        "config": _fields(K2),
+        "config": config_fields(K2),
         "total": count.total,
         "activated": count.activated,
         "reports": {
@@ -103,7 +103,7 @@ def cache_sizes() -> Stage:
     gib = {kind: cache_bytes(K2, context, kind) / 2**30 for kind in kinds}
     return stage(
         "cache",
-        {"config": _fields(K2)},
+        {"config": config_fields(K2)},
         name="glance-cache",
         title=f"At {context:,} tokens MLA keeps {gib['mla']:.2f} GiB; caching every head would take {gib['mha']:.0f} GiB.",
         alt="Four bars of cache size at 131,072 tokens: MHA 305 GiB, GQA with 8 heads 30.5 GiB, MLA 8.58 GiB, MQA 3.81 GiB. "
@@ -126,7 +126,7 @@ def flops_per_token() -> Stage:
     share = ways["one written token, latent absorbed"]
     return stage(
         "flops",
-        {"config": _fields(K2)},
+        {"config": config_fields(K2)},
         name="glance-flops",
         title=f"With {context:,} tokens of context, attention over them is {_percent(share.attention / share.total, 0)} "
         "of the work of writing one more token.",
@@ -145,7 +145,7 @@ def gpu_memory() -> Stage:
     gpus = layout.pipeline * layout.expert * layout.data
     return stage(
         "memory",
-        {"config": _fields(K2), "reported": _REPORTED_STATES},
+        {"config": config_fields(K2), "reported": _REPORTED_STATES},
         name="glance-memory",
         title=f"On {gpus:,} GPUs the fullest one holds {fullest.total / 1e9:.1f} GB of training states.",
         alt="Bars of weights, gradients, optimizer state and their sum on the fullest GPU. Sliders change pipeline stages, "
@@ -160,7 +160,7 @@ def gpu_memory() -> Stage:
 
 def _models() -> dict[str, Any]:
     return {
-        key: {"name": name, "config": _fields(c), "reported": _REPORTED[key], **_counts(c)}
+        key: {"name": name, "config": config_fields(c), "reported": _REPORTED[key], **_counts(c)}
         for key, (name, c) in _MODELS.items()
     }
 
@@ -179,7 +179,7 @@ def _counts(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def _fields(config: ModelConfig) -> dict[str, Any]:
+def config_fields(config: ModelConfig) -> dict[str, Any]:
     """The fields that fix a count; scripts know them by the same names."""
     names = (
         "vocab_size hidden_size num_hidden_layers num_attention_heads q_lora_rank kv_lora_rank qk_nope_head_dim "

@@ -121,29 +121,6 @@ def test_each_rule_and_head_shows_what_was_measured(visual_at):
     assert bricks.value("moved") == 7 and "Shared key too: 7 heads moved" in bricks.title
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_sliders_of_the_quiet_figures_change_the_numbers(page_at, dark):
-    page = page_at(PAGE, dark=dark)
-    figures = page.locator(".km-plotly")
-    assert figures.count() == 3
-    for index, key in enumerate(("ArrowLeft", "ArrowRight", "Home")):
-        figure = figures.nth(index)
-        figure.locator(".js-plotly-plot .trace").first.wait_for(state="attached")
-        made = json.loads(figure.locator("script").text_content())
-        drawn = "root => root.querySelector('.js-plotly-plot').data.map(trace => Array.from(trace.y))"
-        start = made["layout"]["meta"]["slider"]["start"]
-        assert figure.evaluate(drawn) == [trace["y"] for trace in made["frames"][start]["data"]]
-        figure.locator("[data-control=frame]").press(key)
-        place = {"ArrowLeft": start - 1, "ArrowRight": start + 1, "Home": 0}[key]
-        assert figure.locator(".km-title").text_content() == made["layout"]["meta"]["titles"][place]
-        expected = [trace["y"] for trace in made["frames"][place]["data"]]
-        handle = figure.locator(".js-plotly-plot").element_handle()
-        page.wait_for_function(
-            "([plot, y]) => JSON.stringify(plot.data.map(trace => Array.from(trace.y))) === JSON.stringify(y)",
-            arg=[handle, expected],
-        )
-
-
 def test_the_page_fits_a_phone(heads):
     shown = heads(width=360, dark=True)
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 360

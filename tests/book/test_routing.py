@@ -1,7 +1,5 @@
 """Routing, in a browser with the network cut: every control is moved, and the number that follows is the package's."""
 
-import json
-
 import pytest
 
 from kimi_mini.dev import ROOT
@@ -143,21 +141,6 @@ def test_what_foretells_a_choice_is_what_was_measured(foretold, recorded):
             shown.press("layer", "ArrowLeft")
         shown.press("layer", "End")
         shown.press("windows", "ArrowLeft")
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_the_slider_of_the_scales_changes_the_line(page_at, dark):
-    figure = page_at(PAGE, dark=dark).locator(".km-plotly")
-    figure.locator(".js-plotly-plot .trace").first.wait_for(state="attached")
-    made = json.loads(figure.locator("script").text_content())
-    figure.locator("[data-control=frame]").press("ArrowLeft")
-    assert figure.locator(".km-title").text_content() == made["layout"]["meta"]["titles"][2]
-    assert made["layout"]["meta"]["titles"][2].startswith("6 of 512 experts: factor 2.449")
-    expected = [trace["y"] for trace in made["frames"][2]["data"]]
-    figure.page.wait_for_function(
-        "y => JSON.stringify(document.querySelector('.js-plotly-plot').data.map(t => Array.from(t.y))) === JSON.stringify(y)",
-        arg=expected,
-    )
 
 
 def test_the_page_fits_a_phone(sentence, recorded):

@@ -2,9 +2,11 @@
 
 import pytest
 
+import kimi_mini as km
 from kimi_mini import accounting
+from kimi_mini.dev import ROOT
 from kimi_mini.presets import K2
-from kimi_mini.viz import glance
+from kimi_mini.viz import glance, touch
 
 pytestmark = pytest.mark.browser
 
@@ -68,3 +70,15 @@ def test_a_visual_that_breaks_falls_back_to_its_still_and_says_so(notebook):
 def test_there_is_no_link_where_there_is_no_address(notebook):
     names = notebook(glance.cache_sizes()).locator(".km-row button").all_inner_texts()
     assert names == ["table", "code", "reset"]
+
+
+def test_the_model_s_frame_has_no_weights_and_shows_recordings(notebook):
+    model, tokenizer = km.load_mini()
+    measured = touch.load_ablation(ROOT / "book" / "data" / "ablation.json")
+    frame = notebook(touch.touch(model, tokenizer, measured))
+    root = frame.locator("#km-touch")
+    tokens = int(root.get_attribute("data-value-tokens"))
+    assert "recorded sentences" in frame.locator(".km-touch-status").inner_text()
+    frame.locator("[data-control=write]").click()
+    frame.wait_for_selector(f"#km-touch[data-value-tokens='{tokens + 1}']")
+    assert frame.locator("[data-control=text]").get_attribute("readonly") is not None

@@ -4,6 +4,7 @@
        state(data)      {key: {value, options: [...]} or {value, min, max, step}}: what the reader may set; the URL carries it
        controls(stage)  control specs (30-controls.js), at most three, in the order of the sentence they change
        guess(stage)     optional guess spec (31-guess.js)
+       reset(stage)     optional: back to the start with what is not in the state
        draw(stage)      draws into stage.picture and returns {title, values, table: {columns, rows}, code, note}
      });
 
@@ -89,7 +90,10 @@
       KM.hash.write(this);
     }
 
-    reset() { this.set(this.defaults()); }
+    reset() {
+      if (this.spec.reset) this.spec.reset(this);
+      this.set(this.defaults());
+    }
 
     restore(saved) {
       this.state = this.defaults();
