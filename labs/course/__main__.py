@@ -5,6 +5,8 @@ examples:
       write labs/student/ from labs/source/, whose notebooks run in `PYTHONPATH=. jupyter lab`
   python -m labs.course sheets
       write labs/course/sheets/, a page for each lab that only the instructor needs
+  python -m labs.course term
+      write the book's page that maps chapters and labs onto a lecture, three weeks or a term
   python -m labs.course key --course "Autumn 2026" --out key.json
       once per course; keep this file, and keep it to yourself: it draws the versions and the hidden cases
   python -m labs.course handout --roster roster.csv --key-file key.json --out handout
@@ -32,7 +34,7 @@ import nbformat
 from kimi_mini.checks import require
 from kimi_mini.sandbox import SandboxUnavailable
 
-from . import find
+from . import find, term
 from .export import FORMS, export
 from .grade import Grader
 from .key import make_key, read_key, read_roster
@@ -70,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     due = {"type": datetime.fromisoformat, "metavar": "TIME", "help": "ISO time; 10 %% off per day begun after it"}
     command("build", _build)
     command("sheets", _sheets)
+    command("term", _term)
     command("key", _key, ("--course", {"required": True, "metavar": "NAME", "help": "any name"}), out)
     chosen = {"action": "append", "metavar": "NAME", "help": "such as lab04; may be repeated (default: all)"}
     command("handout", _handout, roster, key, ("--lab", chosen), out)
@@ -104,6 +107,12 @@ def _sheets(args: argparse.Namespace) -> None:
         path = find.SHEETS / f"{name}.md"
         write_text(path, render(find.load_spec(name), find.load_sheet(name)))
         print(path.relative_to(find.ROOT))
+
+
+def _term(args: argparse.Namespace) -> None:
+    """Write book/term.md: which chapters and labs make a lecture, three weeks or a term, and which of them are written."""
+    write_text(find.ROOT / "book" / "term.md", term.render())
+    print("book/term.md")
 
 
 def _key(args: argparse.Namespace) -> None:
