@@ -1,7 +1,7 @@
-# A thin front. All logic is in kimi_mini/dev.py; without make: python -m kimi_mini.dev book | test | test-quick
+# A thin front. All logic is in kimi_mini/dev.py; without make: python -m kimi_mini.dev book | test | test-quick | edition
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 python,$(shell command -v $(p))))
 
-.PHONY: help book test test-quick clean
+.PHONY: help book test test-quick edition clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -14,6 +14,9 @@ test: ## every test: unit and parity, notebooks, the book in a browser
 
 test-quick: ## the tests of under three minutes
 	@$(PYTHON) -m kimi_mini.dev test-quick
+
+edition: ## make edition TAG=...: freeze book, wheel, weights and labs into dist/edition-TAG
+	@$(PYTHON) -m kimi_mini.dev edition --tag "$(TAG)"
 
 clean: ## remove what was built (the environment stays)
 	rm -rf _build

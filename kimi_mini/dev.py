@@ -1,4 +1,4 @@
-"""The road: `python -m kimi_mini.dev book | test | test-quick`, from a bare Python to a built book and green tests.
+"""The road: `python -m kimi_mini.dev book | test | test-quick | edition`, from a bare Python to a built book and green tests.
 
 Standard library only, so that it runs before anything is installed. Everything goes into `.venv` beside this
 package; `--here` uses the running interpreter as it is instead (a conda environment, a container).
@@ -9,12 +9,16 @@ from __future__ import annotations
 import argparse
 import glob
 import hashlib
+import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import time
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     started = time.monotonic()
     try:
         python = sys.executable if args.here else install()
-        status = _COMMANDS[args.command](python)
+        status = _COMMANDS[args.command](python, *filter(None, [args.tag]))
     except StepFailed as failure:
         print(f"\nFAILED: {failure}", flush=True)
         status = 1
@@ -55,7 +59,11 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("command", choices=_COMMANDS)
     parser.add_argument("--here", action="store_true", help="use this interpreter, install nothing (default: .venv)")
-    return parser.parse_args(argv)
+    parser.add_argument("--tag", help="name of the edition, such as 2026-autumn")
+    args = parser.parse_args(argv)
+    if (args.command == "edition") != bool(args.tag):
+        parser.error("edition needs --tag TAG (make edition TAG=...), and nothing else takes one")
+    return args
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -91,7 +99,37 @@ def _test(python: str) -> int:
     return status
 
 
-_COMMANDS = {"book": _book, "test": _test, "test-quick": _test_quick}
+def _edition(python: str, tag: str) -> int:
+    """Freeze a clean checkout into dist/edition-TAG: book, wheel, weights, labs, manifest, SHA256SUMS."""
+    if not re.fullmatch(r"\w[\w.-]*", tag):
+        raise StepFailed(f"edition: the tag {tag!r} cannot name a folder")
+    folder, partial = ROOT / "dist" / f"edition-{tag}", ROOT / "dist" / f".edition-{tag}"
+    if folder.exists():
+        raise StepFailed(f"edition: {folder} exists, and an edition is never made twice; choose another tag")
+    commit, when = clean_commit()
+    shutil.rmtree(ROOT / "_build", ignore_errors=True)
+    build_book(python)
+    if clean_commit() != (commit, when):
+        raise StepFailed("edition: the checkout changed while the book was built")
+    for rest in (partial, ROOT / "build"):  # setuptools would put what an older build left there into the wheel
+        shutil.rmtree(rest, ignore_errors=True)
+    partial.mkdir(parents=True)
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--no-build-isolation"]
+    step("edition: build the wheel", [*pip, "-w", str(partial), "."], {"SOURCE_DATE_EPOCH": str(when)})
+    data = ROOT / "kimi_mini" / "data"
+    weights = [*data.glob("mini/*"), *data.glob("licences/*"), data / "mini.json", data / "tokenizer.json"]
+    pack(partial / f"kimi-mini-book-{tag}.zip", FIRST_PAGE.parent, FIRST_PAGE.parent.rglob("*"), when)
+    pack(partial / f"kimi-mini-weights-{tag}.zip", data, weights, when)
+    pack(partial / f"kimi-mini-labs-{tag}.zip", ROOT / "labs" / "student", (ROOT / "labs" / "student").glob("*.ipynb"), when)
+    for name in ("LICENSE", "LICENSE-TEXT", "requirements.txt"):
+        shutil.copy(ROOT / name, partial)
+    seal(partial, {"tag": tag, "commit": commit, "committed": _utc(when), "made": _utc(time.time()), **_versions(python)})
+    partial.replace(folder)
+    print(f"\n{folder}:\n{(folder / 'SHA256SUMS').read_text()}", flush=True)
+    return 0
+
+
+_COMMANDS = {"book": _book, "test": _test, "test-quick": _test_quick, "edition": _edition}
 
 
 def _run_lanes(lanes: dict) -> int:
@@ -143,6 +181,46 @@ def build_book(python: str) -> None:
     except StepFailed:
         shutil.rmtree(ROOT / "_build" / ".doctrees", ignore_errors=True)  # or a page with a warning passes next time
         raise
+
+
+def clean_commit() -> tuple[str, int]:
+    """The commit of the checkout and its time; raises StepFailed where there is none, or files differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    run = subprocess.run([*git, "log", "-1", "--format=%H %ct"], capture_output=True, text=True)
+    if run.returncode:
+        raise StepFailed(f"edition: {ROOT} is no git checkout with a commit")
+    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    if changed:
+        raise StepFailed(f"edition: not everything is committed:\n{changed}")
+    commit, when = run.stdout.split()
+    return commit, int(when)
+
+
+def pack(path: Path, root: Path, files: Iterable[Path], when: float) -> None:
+    """A zip of files, named from `root`; the same files and time give the same bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(file for file in files if file.is_file()):
+            entry = zipfile.ZipInfo(file.relative_to(root).as_posix(), time.gmtime(when)[:6])
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(entry, file.read_bytes())
+
+
+def seal(folder: Path, facts: dict) -> None:
+    """Write manifest.json, facts and sizes, and SHA256SUMS of all files, which `sha256sum -c SHA256SUMS` checks."""
+    sizes = {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
+    (folder / "manifest.json").write_text(json.dumps({**facts, "bytes": sizes}, indent=1) + "\n", encoding="utf-8")
+    sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in sorted(folder.iterdir())]
+    (folder / "SHA256SUMS").write_text("".join(sums), encoding="utf-8")
+
+
+def _versions(python: str) -> dict[str, str]:
+    code = "import json, platform, torch, kimi_mini as km; "
+    code += "print(json.dumps({'kimi_mini': km.__version__, 'python': platform.python_version(), 'torch': torch.__version__}))"
+    return json.loads(subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+def _utc(when: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
 
 
 def install() -> str:

@@ -48,7 +48,7 @@ It is marked by machine, except for a few written sentences.
 {lecture}
 
 The first screen of each chapter is its five-minute version: the question, the picture, the answer in three sentences.
-In class: [lab 0](#labs).
+In class: lab 0, *Count a trillion*.
 
 ## Three weeks
 
