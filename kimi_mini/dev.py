@@ -197,10 +197,10 @@ def clean_commit() -> tuple[str, int]:
 
 
 def pack(path: Path, root: Path, files: Iterable[Path], when: float) -> None:
-    """A zip of files, named from `root`; the same files and time give the same bytes."""
+    """A zip of one folder, of files named from `root`; the same files and time give the same bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(file for file in files if file.is_file()):
-            entry = zipfile.ZipInfo(file.relative_to(root).as_posix(), time.gmtime(when)[:6])
+            entry = zipfile.ZipInfo(f"{path.stem}/{file.relative_to(root).as_posix()}", time.gmtime(when)[:6])
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(entry, file.read_bytes())
 

@@ -57,8 +57,10 @@ def checkout(tmp_path, monkeypatch):
 
 
 def _names(path):
+    """What is in the one folder of an archive, which is named as the archive."""
     with zipfile.ZipFile(path) as archive:
-        return archive.namelist()
+        assert all(name.startswith(f"{path.stem}/") for name in archive.namelist())
+        return [name.removeprefix(f"{path.stem}/") for name in archive.namelist()]
 
 
 def test_an_edition_holds_book_wheel_weights_and_labs(checkout):
@@ -139,9 +141,10 @@ def test_a_failed_build_leaves_no_edition(checkout, monkeypatch):
 
 def test_the_same_files_give_the_same_zip(checkout, tmp_path):
     files = list((checkout / "kimi_mini").rglob("*"))
-    dev.pack(tmp_path / "a.zip", checkout, files, 1_700_000_000)
-    dev.pack(tmp_path / "b.zip", checkout, reversed(files), 1_700_000_000)
-    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    for folder, order in (("a", files), ("b", reversed(files))):
+        (tmp_path / folder).mkdir()
+        dev.pack(tmp_path / folder / "all.zip", checkout, order, 1_700_000_000)
+    assert (tmp_path / "a" / "all.zip").read_bytes() == (tmp_path / "b" / "all.zip").read_bytes()
 
 
 @pytest.mark.parametrize("arguments", [["edition"], ["edition", "--tag", ""], ["book", "--tag", "first"]])

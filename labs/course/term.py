@@ -56,7 +56,7 @@ In class: lab 0, *Count a trillion*.
 
 ## A term of thirteen weeks
 
-Seven labs are the core: {core}.
+Seven labs are the core, in bold: {core}.
 Choose two of the others.
 
 {term}
@@ -93,7 +93,8 @@ def render() -> str:
         here = [number for number, (_, of) in LABS.items() if of[-1] in chapters]
         core = _labs([number for number in here if number in CORE], written)
         choice = _labs([number for number in here if number not in CORE], written)
-        term.append((str(week), _chapters(chapters, pages), core, choice))
+        labs = [f"**{core}**" if core else "", f"to choose: {choice}" if choice else ""]
+        term.append((str(week), _chapters(chapters, pages), "; ".join(filter(None, labs))))
     return PAGE.format(
         chapters=len(CHAPTERS),
         written_chapters=len(pages),
@@ -102,8 +103,8 @@ def render() -> str:
         lecture="\n".join(f"- {_chapter(number, pages)}" for number in LECTURE),
         three_weeks=_table(("week", "chapters", "lab"), three),
         core=", ".join(map(str, CORE)),
-        term=_table(("week", "chapters", "core lab", "to choose from"), term),
-        lab_table=_table(("lab", "chapters", "minutes", "notebook"), _lab_rows(written)),
+        term=_table(("week", "chapters", "lab"), term),
+        lab_table=_table(("lab", "chapters", "notebook"), _lab_rows(written)),
     )
 
 
@@ -142,12 +143,12 @@ def _labs(numbers: Iterable[int], written: dict[int, str]) -> str:
 def _lab_rows(written: dict[int, str]) -> list[tuple[str, ...]]:
     rows = []
     for number, (title, chapters) in LABS.items():
-        minutes, notebook = "", "planned"
+        notebook = "planned"
         if number in written:
             name = written[number]
-            minutes = str(sum(each.minutes for each in find.load_spec(name).exercises))
-            notebook = f"{{download}}`{name}.ipynb <../labs/student/{name}.ipynb>`"
-        rows.append((f"{number}. {title}", ", ".join(map(str, chapters)), minutes, notebook))
+            minutes = sum(each.minutes for each in find.load_spec(name).exercises)
+            notebook = f"{{download}}`{name} <../labs/student/{name}.ipynb>`, {minutes} minutes"
+        rows.append((f"{number}. {title}", ", ".join(map(str, chapters)), notebook))
     return rows
 
 

@@ -183,7 +183,8 @@ def test_a_hostile_hand_in_costs_itself_alone(tmp_path, monkeypatch):
     assert "NOTHING" not in results
     assert f"did not end within {handin.SECONDS:.0f} s" in feedback["hangs"]
     assert "ended from within" in feedback["kills"]
-    assert "stopped with ValueError" in feedback["reads"], "a KeyError would say that it found something"
+    assert "KeyError" not in feedback["reads"], "that would say that it found something"
+    assert "stopped with ValueError" in feedback["reads"] or "did not end within" in feedback["reads"], "on a busy machine"
 
 
 def test_days_late_are_days_begun():
