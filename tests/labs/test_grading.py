@@ -158,6 +158,13 @@ def test_a_course_from_the_key_to_the_marks(lab, tmp_path, capsys):
     again, _ = course.grade(lab)
     changed = {path.name for path in results.iterdir() if path.stat().st_mtime_ns != before[path.name]}
     assert changed == {"half.json"}, "what is marked is not run again"
+    with open(tmp_path / f"marks-{lab}" / "changes.csv", newline="") as file:
+        changes = list(csv.DictReader(file))
+    assert [(each["student"], each["exercise"]) for each in changes] == [
+        *(("half", each.name) for each in spec.coding[1:]),
+        ("half", "total"),
+    ]
+    assert "11 students, 1 hand-ins run" in capsys.readouterr().out
     assert _points(lab, again["half"]) == full
     assert [again[student] for student in students if student != "half"] == [rows[s] for s in students if s != "half"]
 

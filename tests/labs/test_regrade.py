@@ -10,7 +10,8 @@ import nbformat
 import pytest
 
 from kimi_mini.labs import Case
-from labs.course import grade
+from labs.course import find, grade
+from labs.course.__main__ import main
 from labs.course.export import FORMS, export
 from labs.course.grade import Grader
 from labs.course.handin import Tried
@@ -199,6 +200,14 @@ def test_gradescope(marked):
     assert result["score"] == 5.5 == sum(test["score"] for test in result["tests"])
     assert {test["name"]: test["max_score"] for test in result["tests"]} == {each.title: each.points for each in TINY.exercises}
     assert not (folder / "cy").exists()
+
+
+def test_one_line_exports(marked, course, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(find, "load_spec", {"tiny": TINY}.get)
+    line = ["export", str(course.out), "--lab", "tiny", "--form", "canvas", "--roster", str(tmp_path / "roster.csv")]
+    assert main([*line, "--out", str(tmp_path / "one.csv")]) == 0
+    assert (tmp_path / "one.csv").read_text() == marked("canvas").read_text()
+    assert "3 students\nleft out, as written parts are still to read: cy" in capsys.readouterr().out
 
 
 def test_what_does_not_fit_is_refused(marked, course, tmp_path):
