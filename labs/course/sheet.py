@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kimi_mini.checks import require
 
-from .exercise import Coding, Guess, LabSpec, Variant, Written
+from .exercise import Coding, Guess, LabSpec, Written
 
 LEVELS = ("weak", "fair", "good")
 HEAD = (
@@ -90,11 +90,11 @@ def _written(spec: LabSpec, sheet: Sheet) -> list[str]:
 
 def _mistakes(exercise: Coding) -> list[tuple[str, ...]]:
     """A row for each mistake, with the versions that know it."""
-    versions: tuple[Variant, ...] = (exercise.practice, *exercise.twists)
+    versions = {"practice": exercise.practice} | {twist.name: twist for twist in exercise.twists}
     known: dict[tuple[str, str], list[str]] = {}
-    for version in versions:
-        for mistake in version.mistakes:
-            known.setdefault((mistake.name, mistake.hint), []).append(version.name)
+    for version, variant in versions.items():
+        for mistake in variant.mistakes:
+            known.setdefault((mistake.name, mistake.hint), []).append(version)
     return [(name, "all" if len(inn) == len(versions) else ", ".join(inn), hint) for (name, hint), inn in known.items()]
 
 
