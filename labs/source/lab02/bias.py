@@ -58,7 +58,7 @@ _LOADS = {
     "one micro-batch": [[6, 2, 4, 4, 3, 5]],
     "two micro-batches that disagree": [[6, 0, 2, 1, 3, 0], [1, 5, 3, 2, 0, 1]],
     "three micro-batches of different size": [[5, 1, 2, 2, 1, 1], [0, 3, 1, 0, 1, 1], [3, 6, 0, 2, 4, 3]],
-    "an expert that nobody chose": [[9, 0, 1, 6, 4, 4]],
+    "an expert that nobody chose": [[11, 2, 8, 1, 2, 0]],
 }
 
 
@@ -75,6 +75,8 @@ def cases(seed: int, loads: dict[str, list[list[int]]] = _LOADS) -> tuple[Case, 
     found = []
     for place, (name, rows) in enumerate(loads.items()):
         number_E = torch.randperm(6, generator=gen)
+        if sum(row[5] for row in rows) == 0:  # then the last expert is the idle one
+            number_E = torch.cat((number_E[number_E != 5], torch.tensor([5])))
         bias_E, grad_E = torch.randn(2, 6, generator=gen, dtype=torch.float64)
         found.append(Case(name, (0.1 * bias_E, [micro_batch(row, number_E) for row in rows], grad_E, (0.02, 0.05)[place % 2])))
     return tuple(found)
@@ -116,6 +118,19 @@ PRACTICE = Variant(
             f"        one_E = {_COUNT}.to(bias_E.dtype)\n        load_E = load_E + torch.sign(one_E.mean() - one_E)\n"
             "    push_E = load_E\n",
             "The bias moved once per micro-batch. It moves once per update, by the load of all its micro-batches.",
+        ),
+        Mistake(
+            "moved inside the loop",
+            f"        load_E = load_E + {_COUNT}\n    mean = load_E.mean()\n    push_E = torch.sign(mean - load_E)\n",
+            f"        load_E = load_E + {_COUNT}\n        bias_E = bias_E + rate * torch.sign(load_E.mean() - load_E)\n"
+            "    push_E = 0\n",
+            "The bias moved inside the loop over micro-batches. Count them all first, and then move it once.",
+        ),
+        Mistake(
+            "crash on an empty expert",
+            ", minlength=len(bias_E))",
+            ")",
+            "It stopped where the last expert was chosen by nobody: bincount needs minlength.",
         ),
         Mistake(
             "last micro-batch only",
@@ -191,6 +206,14 @@ BIAS = Coding(
                 "push_E = torch.sign(mean - load_E)\n",
                 "push_E = torch.sign(mean - load_E)\n    push_E = push_E - push_E.mean()\n",
             ),
+            also=(
+                Mistake(
+                    "mean bias taken away",
+                    "return bias_E + rate * push_E",
+                    "return bias_E + rate * push_E - bias_E.mean()",
+                    "The mean of the biases was taken away. It is the mean of the signs that is, so the mean bias stays.",
+                ),
+            ),
         ),
         twist(
             PRACTICE,
@@ -217,7 +240,6 @@ BIAS = Coding(
                 "    mean = load_E.mean()\n    push_E = torch.sign(mean - load_E)\n",
                 "    push_E = torch.zeros_like(bias_E)\n    push_E[load_E.argmin()], push_E[load_E.argmax()] = 1, -1\n",
             ),
-            besides=("last micro-batch only", "load by weight"),
         ),
         twist(
             PRACTICE,
@@ -233,7 +255,7 @@ BIAS = Coding(
                 f"        load_E = load_E + {_COUNT} / expert_TK.numel() / len(micro_batches)\n",
             ),
             cases=uneven_cases,
-            besides=("an expert at the mean moved", "load by weight"),
+            besides=("an expert at the mean moved",),
             also=(
                 Mistake(
                     "all tokens alike",

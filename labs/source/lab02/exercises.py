@@ -26,7 +26,8 @@ LAB = LabSpec(
             "student's own log. 1 point: says that the loads of a layer add up to k times tokens (2 x 1,024 in an update, "
             "40,960 in a row of the table) and what the mean of 16 experts therefore is. 1 point: explains the slow run by "
             "what a bias can have moved in that many updates (updates x speed), and the own run by the size of its steps "
-            "(where single updates are less even than all 20 together, the load swings). 1 point: says what the balance cost or did not cost in loss, and does not claim more than one seed shows. "
+            "(where single updates are less even than all 20 together, the load swings). 1 point: says what the balance "
+            "cost or did not cost in loss, and does not claim more than one seed shows. "
             "No point for a sentence that the student's own log contradicts.",
         ),
     ),

@@ -138,6 +138,12 @@ PRACTICE = Variant(
             "The groups closed nothing: an expert of a closed group was chosen.",
         ),
         Mistake(
+            "choices returned",
+            ".topk(k, dim=-1).indices",
+            ".topk(k, dim=-1).values",
+            "The choices themselves were returned. What is asked for are the numbers of the chosen experts.",
+        ),
+        Mistake(
             "worst groups open",
             "worth_TG.topk(topk_group, dim=-1)",
             "worth_TG.topk(topk_group, dim=-1, largest=False)",

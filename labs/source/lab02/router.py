@@ -102,6 +102,12 @@ PRACTICE = Variant(
             "The factor `scale` is missing: a token's weights add up to scale, not to 1.",
         ),
         Mistake(
+            "weights returned first",
+            "return expert_TK, scale * share_TK",
+            "return scale * share_TK, expert_TK",
+            "The numbers of the chosen come first, their weights second.",
+        ),
+        Mistake(
             "not normalised",
             _SHARE,
             "share_TK = score_TK",
