@@ -80,6 +80,8 @@ def _written(spec: LabSpec, sheet: Sheet) -> list[str]:
     for each in spec.exercises:
         if isinstance(each, Written):
             parts += [f"### {each.title} ({each.points} points)", f"**Rubric.** {each.rubric}"]
+            if each.name in sheet.samples:
+                parts.append("The answers below are made up, and so are the numbers of runs in them.")
             for level, sample in zip(LEVELS, sheet.samples.get(each.name, ()), strict=False):
                 quoted = "\n".join(f"> {line}".rstrip() for line in sample.text.splitlines())
                 parts.append(f"**{level.capitalize()}: {sample.points:g} of {each.points}.** {sample.why}\n\n{quoted}")
