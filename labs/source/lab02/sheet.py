@@ -22,8 +22,8 @@ SHEET = Sheet(
             Sample(
                 3,
                 "At 0.001 max/mean went from 6.1 to 5.2, and at my speed of 0.02 it went from 5.0 to 1.4.\n"
-                "A row adds up to 40,960, because each of 20 x 1,024 tokens makes two choices; the mean of 16 experts is 2,560.\n"
-                "In 80 updates a bias moves by 0.08 at most when the speed is 0.001, so two of them come apart by 0.16, and that "
+                "A row adds up to 40,960: each of 20 x 1,024 tokens makes two choices; the mean of 16 experts is 2,560.\n"
+                "In 80 updates a bias moves by 0.08 at most at speed 0.001, so two of them come apart by 0.16, and that "
                 "was too little. In my run single updates are at 2.0 where all 20 together are at 1.4: it swings.\n"
                 "The loss was 0.02 lower with my speed, so balance makes the model better.",
                 "Speeds, sums and both reasons are there. The last sentence makes a rule of one seed and 0.02.",
@@ -31,8 +31,8 @@ SHEET = Sheet(
             Sample(
                 4,
                 "At 0.001 max/mean went from 6.1 to 5.2, and at my speed of 0.02 it went from 5.0 to 1.4.\n"
-                "A row adds up to 40,960, because each of 20 x 1,024 tokens makes two choices; the mean of 16 experts is 2,560.\n"
-                "In 80 updates a bias moves by 0.08 at most when the speed is 0.001, so two of them come apart by 0.16, and that "
+                "A row adds up to 40,960: each of 20 x 1,024 tokens makes two choices; the mean of 16 experts is 2,560.\n"
+                "In 80 updates a bias moves by 0.08 at most at speed 0.001, so two of them come apart by 0.16, and that "
                 "was too little. In my run single updates are at 2.0 where all 20 together are at 1.4: the steps are so large "
                 "that the load swings around its goal.\n"
                 "The loss differed by 0.02, which with one seed says only that balance cost nothing that I can see.",
