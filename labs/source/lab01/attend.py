@@ -91,13 +91,13 @@ PRACTICE = Variant(
         ),
         Mistake(
             "mask after softmax",
-            "    logits = logits.masked_fill(hidden_TS, float(\"-inf\"))\n    p_HTS = logits.softmax(-1)\n",
+            '    logits = logits.masked_fill(hidden_TS, float("-inf"))\n    p_HTS = logits.softmax(-1)\n',
             "    p_HTS = logits.softmax(-1).masked_fill(hidden_TS, 0.0)\n",
-            "The mask came after the softmax: hidden tokens still take part in the sum, so the visible ones add up to less than 1.",
+            "The mask came after the softmax: hidden tokens still take part in its sum, and the visible ones get less than 1.",
         ),
         Mistake(
             "no mask",
-            "    logits = logits.masked_fill(hidden_TS, float(\"-inf\"))\n",
+            '    logits = logits.masked_fill(hidden_TS, float("-inf"))\n',
             "",
             "Nothing was hidden: token t saw tokens that come after it.",
         ),
@@ -109,7 +109,7 @@ PRACTICE = Variant(
         ),
         Mistake(
             "mask of 0",
-            "float(\"-inf\")",
+            'float("-inf")',
             "0.0",
             "Hidden logits were set to 0. That is an ordinary logit; minus infinity is what gives probability 0.",
         ),
@@ -121,8 +121,8 @@ PRACTICE = Variant(
         ),
         Mistake(
             "m instead of its square",
-            "* m**2 /",
-            "* m /",
+            "m**2",
+            "m",
             "The logits were multiplied by m. Query and key take m each, so a logit takes m^2.",
         ),
         Mistake(
@@ -191,7 +191,7 @@ ATTEND = Coding(
             (
                 'logits = torch.einsum("thn,shn->hts", q_THN, k_THN) * m**2 / math.sqrt(width)',
                 "root_N = torch.tensor([math.sqrt(n)] * n + [math.sqrt(r)] * r, dtype=q_THN.dtype)\n"
-                '    logits = torch.einsum("thn,shn->hts", q_THN / root_N, k_THN) * m**2 / 1',
+                '    logits = torch.einsum("thn,shn->hts", q_THN / root_N, k_THN) * m**2',
             ),
             also=(
                 Mistake(
@@ -205,7 +205,7 @@ ATTEND = Coding(
         twist(
             PRACTICE,
             "a prompt that sees itself",
-            "The first three tokens are a prompt and see each other, the later ones included; from the fourth on all is causal.",
+            "The first three tokens are a prompt: each of them sees all three. From the fourth token on all is causal.",
             (
                 "over the positions s <= t that token t may see",
                 "over the positions s <= t, and s <= 2 for t <= 2, that token t may see",

@@ -110,7 +110,7 @@ PRACTICE = Variant(
             "gain forgotten",
             ".sqrt() * gain_C",
             ".sqrt()",
-            "The latent's norm has a gain, weights[\"kv_norm\"], one number for each of its C numbers.",
+            'The latent\'s norm has a gain, weights["kv_norm"], one number for each of its C numbers.',
         ),
         Mistake(
             "norm on the rope key",
@@ -176,7 +176,7 @@ EXPAND = Coding(
         twist(
             PRACTICE,
             "parts first",
-            "The rows of kv_up are sorted by part, not by head: the key rows of all heads, head after head, then all value rows.",
+            "The rows of kv_up are sorted by part, not by head: first the key rows of every head, then the value rows.",
             ("per head: n key rows, then v value rows", "n key rows of each head, then v value rows of each"),
             (
                 "    up_THW = up.unflatten(-1, (heads, -1))\n    content, v_THM = up_THW[..., :n], up_THW[..., n:]\n",
@@ -196,8 +196,8 @@ EXPAND = Coding(
         twist(
             PRACTICE,
             "rotary first",
-            "The rotary key comes first everywhere: the first R rows of kv_down make it, and it stands in front of the latent in "
-            "an entry and in front of the content in a key.",
+            "The rotary key comes first everywhere: the first R rows of kv_down make it, and it stands before the latent in "
+            "an entry and before the content in a key.",
             (
                 "its first C rows make the latent, its last R rows the rotary key",
                 "its first R rows make the rotary key, its last C rows the latent",
@@ -216,7 +216,7 @@ EXPAND = Coding(
             "The latent is normed in two halves: each half is divided by the root mean square of its own C/2 numbers.",
             (
                 "RMSNorm(first C of raw) * gain   ",
-                "[RMSNorm(first half) | RMSNorm(second half)] * gain, of the first C of raw\n                                                ",
+                "[RMSNorm(first C/2 of raw) | RMSNorm(next C/2)] * gain   ",
             ),
             (
                 "latent = latent / (latent.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt() * gain_C",
@@ -235,15 +235,14 @@ EXPAND = Coding(
                     "gain forgotten",
                     "halves.flatten(-2) * gain_C",
                     "halves.flatten(-2)",
-                    "The norm has a gain, weights[\"kv_norm\"], one number for each of the latent's C numbers.",
+                    'The norm has a gain, weights["kv_norm"], one number for each of the latent\'s C numbers.',
                 ),
             ),
         ),
         twist(
             PRACTICE,
             "one value for all",
-            "Values are shared: the value of head 0 serves every head, and kv_up's other value rows are not used. v_THM still has "
-            "all heads.",
+            "Values are shared: the value of head 0 serves every head, and v_THM repeats it for each.",
             ("value of head h  = value of h", "value of head h  = value of head 0"),
             (
                 "    shared = rotary",

@@ -176,14 +176,20 @@ ROTATE_PAIRS = Coding(
             "rotary first",
             "The rotary part is the first R numbers of a head, and the content stands behind it.",
             ("the last R = config", "the first R = config"),
-            ("content, part = x_THN[..., :-rotary], x_THN[..., -rotary:]", "part, content = x_THN[..., :rotary], x_THN[..., rotary:]"),
+            (
+                "content, part = x_THN[..., :-rotary], x_THN[..., -rotary:]",
+                "part, content = x_THN[..., :rotary], x_THN[..., rotary:]",
+            ),
             ("torch.cat((content, turned), -1)", "torch.cat((turned, content), -1)"),
         ),
         twist(
             PRACTICE,
             "odd heads backwards",
             "Heads 1, 3, 5, ... turn backwards: their angle is minus position times frequency.",
-            ("angle        position * f_p\n", "angle        position * f_p in heads 0, 2, ..., minus that in heads 1, 3, ...\n"),
+            (
+                "angle        position * f_p\n",
+                "angle        position * f_p in heads 0, 2, ..., minus that in heads 1, 3, ...\n",
+            ),
             (
                 "    cos, sin = angle_THP",
                 "    odd_H1 = (torch.arange(x_THN.shape[1]) % 2)[:, None]\n"
@@ -193,7 +199,7 @@ ROTATE_PAIRS = Coding(
         twist(
             PRACTICE,
             "slowest first",
-            "The clocks stand in the opposite order: the first pair of the rotary part has the slowest clock, the last the fastest.",
+            "The clocks stand in the opposite order: the first pair has the slowest clock, the last pair the fastest.",
             (
                 "    Returns [T, H, N]. Angles",
                 "    After that, the frequencies are reversed: pair 0 turns with the last f_p, the last pair with f_0.\n\n"
