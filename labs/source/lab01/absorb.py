@@ -192,6 +192,7 @@ ABSORB = Coding(
             "A head's values are its content keys: K_h stands where V_h stood, and the result is [H, n].",
             ("sum over s of p_s V_h c_s,", "sum over s of p_s K_h c_s,"),
             ("out_HM, M = v.", "out_HM, M = n."),
+            ("then v value rows (V_h)", "then v value rows, not used here"),
             ("a sum of V c is V times", "a sum of K c is K times"),
             ('"hc,hmc->hm", read_HC, V_HMC', '"hc,hmc->hm", read_HC, K_HnC'),
             also=(

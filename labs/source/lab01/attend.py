@@ -149,7 +149,7 @@ ATTEND = Coding(
             "A token sees only itself and the three tokens before it.",
             (
                 "over the positions s <= t that token t may see",
-                "over the positions t - 3, t - 2, t - 1, t that token t may see",
+                "over the positions s with t - 3 <= s <= t",
             ),
             (
                 "    logits = logits.masked_fill(",
@@ -208,7 +208,7 @@ ATTEND = Coding(
             "The first three tokens are a prompt: each of them sees all three. From the fourth token on all is causal.",
             (
                 "over the positions s <= t that token t may see",
-                "over the positions s <= t, and s <= 2 for t <= 2, that token t may see",
+                "over the positions s <= t, and for t = 0, 1, 2 over s <= 2",
             ),
             (
                 "    logits = logits.masked_fill(",

@@ -16,7 +16,7 @@ LAB = LabSpec(
         ROTATE_PAIRS,
         EXPAND,
         ATTEND,
-        Guess("loss_without_positions", "How much are positions worth?", minutes=3, points=1, low=0, high=10),
+        Guess("loss_without_positions", "How much are positions worth?", minutes=3, points=1, low=0, high=8),
         DECODE_STEP,
         ABSORB,
         Written(

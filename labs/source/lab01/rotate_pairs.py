@@ -11,7 +11,8 @@ from labs.source.lab04.twist import twist
 
 SOLUTION = '''
 import torch
-from kimi_mini.model.rope import yarn_range
+
+import kimi_mini as km
 
 
 def rotate_pairs(x_THN, positions_T, config):
@@ -26,7 +27,7 @@ def rotate_pairs(x_THN, positions_T, config):
         angle        position * f_p
         a, b  <-  a cos - b sin,  b cos + a sin
 
-    With YaRN, slow clocks are slowed further and fast ones are left alone. low, high = yarn_range(config):
+    With YaRN, slow clocks are slowed further and fast ones are left alone. low, high = km.model.rope.yarn_range(config):
 
         s_p = (p - low) / (high - low), but at least 0 and at most 1
         f_p  <-  (1 - s_p) f_p + s_p f_p / factor
@@ -38,7 +39,7 @@ def rotate_pairs(x_THN, positions_T, config):
     pair_P = torch.arange(rotary // 2, dtype=torch.float64)
     freq_P = config.rope_theta ** (-2 * pair_P / rotary)
     if config.rope_scaling is not None:
-        low, high = yarn_range(config)
+        low, high = km.model.rope.yarn_range(config)
         slowed_P = ((pair_P - low) / (high - low)).clamp(0, 1)
         freq_P = (1 - slowed_P) * freq_P + slowed_P * freq_P / config.rope_scaling.factor
     angle_THP = positions_T[:, None, None] * freq_P
