@@ -78,7 +78,7 @@ def cases(seed: int) -> tuple[Case, ...]:
     return (
         case("a latent as wide as a content key", 3, 5, 4, 5, 6, False),
         case("thirty entries", 3, 12, 11, 4, 30, True),
-        case("forty entries, wide values", 2, 10, 13, 3, 40, True),
+        case("twenty entries, wide values", 2, 10, 13, 3, 20, True),
     )
 
 

@@ -86,7 +86,7 @@ def cases(seed: int) -> tuple[Case, ...]:
         weights = {
             "kv_down": matrix(6 + 4, 7), "kv_norm": 1 + 0.5 * matrix(6).abs(), "kv_up": matrix(heads * (n + v), 6), "n": n,
         }  # fmt: skip
-        return Case(name, (size * matrix(4, 7), weights, heads))
+        return Case(name, (size * matrix(3, 7), weights, heads))
 
     return (
         case("three heads", 3, 4, 2, 1.0),
