@@ -27,7 +27,7 @@ def rotate_pairs(x_THN, positions_T, config):
         angle        position * f_p
         a, b  <-  a cos - b sin,  b cos + a sin
 
-    With YaRN, slow clocks are slowed further and fast ones are left alone. low, high = km.model.rope.yarn_range(config):
+    With YaRN, slow clocks are slowed further and fast ones are left alone. km.model.rope.yarn_range(config) gives low and high:
 
         s_p = (p - low) / (high - low), but at least 0 and at most 1
         f_p  <-  (1 - s_p) f_p + s_p f_p / factor
