@@ -28,7 +28,7 @@ def absorb(q_HN, cache_SX, kv_up, config):
 
     Returns out_HM, M = v.
     The matrices move: q . (K c) = (K^T q) . c, and a sum of V c is V times a sum of c. So no entry has to be expanded.
-    No tensor on the way may hold more numbers than the larger of cache_SX and kv_up; matrix products and einsum do not.
+    No tensor on the way may hold more numbers than the larger of cache_SX and kv_up: sum in the products themselves.
     """
     n, width = config.qk_nope_head_dim, config.kv_lora_rank
     up_HWC = kv_up.unflatten(0, (len(q_HN), -1))
@@ -83,7 +83,8 @@ def cases(seed: int) -> tuple[Case, ...]:
 
 
 _EXPANDED = (
-    "The numbers are right, but keys or values of all entries were built on the way, whole or head by head. "
+    "The numbers are right, but something was built for every entry on the way, whole or head by head: keys, values, "
+    "or products that were not summed yet. "
     "Multiply the query by K^T before it meets the cache, and the sum of the latents by V after it."
 )
 
@@ -115,6 +116,18 @@ PRACTICE = Variant(
             'return torch.einsum("hc,hmc->hm", read_HC, V_HMC)',
             "return read_HC",
             "The result is a sum of latents. V_h still has to be applied, once, to that sum.",
+        ),
+        Mistake(
+            "k and v split across heads",
+            "K_HnC, V_HMC = up_HWC[:, :n], up_HWC[:, n:]",
+            "K_HnC, V_HMC = (rows.unflatten(0, (len(q_HN), -1)) for rows in kv_up.tensor_split([len(q_HN) * n]))",
+            "Keys and values were split once for all heads. kv_up's rows go head by head: split within each.",
+        ),
+        Mistake(
+            "heads as the inner axis",
+            "up_HWC = kv_up.unflatten(0, (len(q_HN), -1))",
+            "up_HWC = kv_up.unflatten(0, (-1, len(q_HN))).transpose(0, 1)",
+            "The heads were taken as the inner axis of kv_up's rows. All rows of head 0 come first, then all of head 1.",
         ),
         Mistake(
             "rotary part forgotten",

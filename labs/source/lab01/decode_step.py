@@ -120,6 +120,12 @@ PRACTICE = Variant(
             "The new latent was not normed at all.",
         ),
         Mistake(
+            "gain forgotten",
+            '.sqrt() * weights["kv_norm"]',
+            ".sqrt()",
+            'The new latent was normed, but the gain is missing: weights["kv_norm"].',
+        ),
+        Mistake(
             "normed again at reading",
             "    latent_SC, rotary_SR = seen_SX[:, :width], seen_SX[:, width:]\n",
             "    latent_SC, rotary_SR = seen_SX[:, :width], seen_SX[:, width:]\n"
@@ -189,6 +195,12 @@ PRACTICE = Variant(
             "(config.softmax_scale * logits_HS)",
             "logits_HS",
             "The logits were not multiplied by config.softmax_scale.",
+        ),
+        Mistake(
+            "scaled without YaRN's factor",
+            "(config.softmax_scale * logits_HS)",
+            "(q_HN.shape[1] ** -0.5 * logits_HS)",
+            "The logits were divided by sqrt(N) alone. With YaRN, config.softmax_scale holds m^2 as well.",
         ),
     ),
 )
