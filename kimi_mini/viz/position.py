@@ -135,8 +135,8 @@ def second_phase(recording: Recording) -> Quiet:
         lines,
         title=title,
         alt="Loss per token more than in pieces of 64 tokens against position, plain and with YaRN: for the model that saw "
-        "only 64 positions, and for the same model after some updates at 512, with YaRN counted from 512 or from 64. A line marks "
-        "position 512.",
+        "only 64 positions, and for the same model after some updates at 512, with YaRN counted from 512 or from 64. "
+        "A line marks position 512.",
         slider=Slider("trained at", list(settings), start=1),
         xaxis=_axis("position in the text, up to", ends),
         marked=longer,
