@@ -144,7 +144,7 @@ def second_phase(recording: Recording) -> Quiet:
 
 
 def _axis(title: str, ends: Sequence[int], unit: str = "") -> dict[str, Any]:
-    ticks = {"tickvals": list(ends), "ticktext": [f"{end:,}{unit}" for end in ends], "tickangle": 0, "tickfont": {"size": 12}}
+    ticks = {"tickvals": list(ends), "ticktext": [f"{end}{unit}" for end in ends], "tickangle": 0, "tickfont": {"size": 12}}
     return {"title": {"text": title, "font": {"size": 14}, "standoff": 6}, "type": "log", **ticks}
 
 
@@ -190,7 +190,7 @@ def _range(recording: Recording) -> list[float]:
     every = [recording.excess(name, at) for at in ("short", "longer") for name in recording.rows[0]["losses"][at]]
     drawn = [excess for excess in every if excess.max() < 3]
     low, high = min(e.min() for e in drawn), max(e.max() for e in drawn)
-    return [math.floor(10 * low) / 10 - 0.1, math.ceil(10 * high) / 10 + 0.1]
+    return [math.floor(10 * low) / 10 - 0.1, math.ceil(10 * high) / 10 + 0.3]  # room for a name of two lines
 
 
 def _line(name: str, axis: dict[str, Any], excess: np.ndarray, colour: str, symbol: str, side: str) -> dict[str, Any]:
