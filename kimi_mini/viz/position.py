@@ -108,12 +108,14 @@ def reach(recording: Recording) -> Quiet:
         alt="Loss per token more than in pieces of 64 tokens, against how many times the trained length a token lies from the "
         "start. Plain RoPE climbs as soon as the trained length is left; the reading on the slider is drawn beside it.",
         slider=Slider("read with", list(_WORDS), start=3, show=_WORDS.__getitem__),
+        xaxis=_axis("times the trained length", [last for _, last in recording.buckets], "x"),
     )
 
 
 def second_phase(recording: Recording) -> Quiet:
     """Plain and YaRN before and after some updates at eight times the length, where YaRN may count from either length."""
     short, longer, times = recording.short, recording.longer, recording.long // recording.longer
+    ends = [last * short for _, last in recording.buckets]
     settings = {
         f"{short} only": ("short", "yarn", f"YaRN by {recording.long // short}"),
         f"{short}, then {longer}; YaRN from {longer}": ("longer", f"yarn from {longer}", f"YaRN by {times}"),
@@ -132,53 +134,76 @@ def second_phase(recording: Recording) -> Quiet:
         recording,
         lines,
         title=title,
-        alt="Loss per token more than in pieces of 64 tokens against length, plain and with YaRN: for the model that only saw "
-        "64 positions, and for the same model after some updates at 512, with YaRN counted from 512 or from 64.",
+        alt="Loss per token more than in pieces of 64 tokens against position, plain and with YaRN: for the model that saw "
+        "only 64 positions, and for the same model after some updates at 512, with YaRN counted from 512 or from 64. "
+        "A line marks position 512.",
         slider=Slider("trained at", list(settings), start=1),
+        xaxis=_axis("position in the text, up to", ends),
+        marked=longer,
     )
 
 
-def _lengths(recording: Recording, lines: Callable[[str], list[tuple[str, str, str]]], **words: Any) -> Quiet:
-    times = [last for _, last in recording.buckets]
-    styles = ((still.COLOURS["rest"], "square", len(times) - 1), (still.COLOURS["attention"], "circle", 1))
+def _axis(title: str, ends: Sequence[int], unit: str = "") -> dict[str, Any]:
+    ticks = {"tickvals": list(ends), "ticktext": [f"{end}{unit}" for end in ends], "tickangle": 0, "tickfont": {"size": 12}}
+    return {"title": {"text": title, "font": {"size": 14}, "standoff": 6}, "type": "log", **ticks}
+
+
+def _lengths(
+    recording: Recording,
+    lines: Callable[[str], list[tuple[str, str, str]]],
+    *,
+    xaxis: dict[str, Any],
+    marked: int | None = None,
+    **words: Any,
+) -> Quiet:
+    """Two lines over the ends of the stretches, named behind their last points; `marked` is a position of the axis."""
+    styles = ((still.COLOURS["rest"], "square"), (still.COLOURS["attention"], "circle"))
 
     def draw(setting: str) -> list[dict[str, Any]]:
+        drawn = [(name, recording.excess(reading, stage_name)) for name, reading, stage_name in lines(setting)]
+        plain, other = (excess[:, -1].mean() for _, excess in drawn)
+        sides = ("top", "bottom") if plain > other else ("bottom", "top")  # so that the two names never meet
         return [
-            _line(name, times, recording.excess(reading, stage_name), *style)
-            for (name, reading, stage_name), style in zip(lines(setting), styles, strict=True)
+            _line(name, xaxis, excess, *style, side) for (name, excess), style, side in zip(drawn, styles, sides, strict=True)
         ]
 
     above = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
+    notes = [{"text": "nats a token more than in pieces of 64", **above}]
+    shapes = []
+    if marked is not None:
+        rule = {"color": still.COLOURS["rest"], "width": 1.5, "dash": "dot"}
+        shapes = [{"type": "line", "x0": marked, "x1": marked, "yref": "paper", "y0": 0, "y1": 0.93, "line": rule}]
+        named = {"yref": "paper", "y": 0.93, "xanchor": "center", "yanchor": "bottom", "showarrow": False}
+        notes.append({"text": f"second training: {marked}", "x": math.log10(marked), **named})
     return quiet(
         draw,
-        xaxis={
-            "title": {"text": "times the trained length", "font": {"size": 14}, "standoff": 6},
-            "type": "log", "tickvals": times, "ticktext": [f"{time}x" for time in times],
-        },
+        xaxis=xaxis,
         yaxis={"range": _range(recording), "zeroline": True},
-        annotations=[{"text": "nats a token more than in pieces of 64", **above}],
+        annotations=notes,
+        shapes=shapes,
+        margin={"l": 52, "r": 78, "t": 36, "b": 48},  # the names of the lines stand at the right
         **words,
-    )  # fmt: skip
+    )
 
 
 def _range(recording: Recording) -> list[float]:
     every = [recording.excess(name, at) for at in ("short", "longer") for name in recording.rows[0]["losses"][at]]
     drawn = [excess for excess in every if excess.max() < 3]
     low, high = min(e.min() for e in drawn), max(e.max() for e in drawn)
-    return [math.floor(10 * low) / 10 - 0.1, math.ceil(10 * high) / 10 + 0.1]
+    return [math.floor(10 * low) / 10 - 0.1, math.ceil(10 * high) / 10 + 0.3]  # room for a name of two lines
 
 
-def _line(name: str, x: Sequence[int], excess: np.ndarray, colour: str, symbol: str, named: int) -> dict[str, Any]:
-    """Mean over seeds with bars from the smallest to the largest; the name stands above point number `named`."""
-    middle = excess.mean(0)
+def _line(name: str, axis: dict[str, Any], excess: np.ndarray, colour: str, symbol: str, side: str) -> dict[str, Any]:
+    """Mean over seeds with bars from the smallest to the largest; the name stands behind the last point, in short lines."""
+    middle, x = excess.mean(0), axis["tickvals"]
+    label = name.replace("temperature", "temp.").replace(", ", ",<br>").replace("YaRN ", "YaRN<br>").replace("all ", "all<br>")
     return {
-        "type": "scatter", "mode": "lines+markers+text", "x": list(x), "y": middle.tolist(),
-        "text": [f"<b>{name}</b>" if place == named else "" for place in range(len(x))],
-        "textposition": "top left" if named > 1 else "top center",
+        "type": "scatter", "mode": "lines+markers+text", "x": x, "y": middle.tolist(),
+        "text": [*[""] * (len(x) - 1), f"<b>{label}</b>"], "textposition": f"{side} right", "cliponaxis": False,
         "marker": {"color": colour, "size": 10, "symbol": symbol}, "line": {"color": colour, "width": 2},
         "error_y": {
             "type": "data", "symmetric": False, "color": colour,
             "array": (excess.max(0) - middle).tolist(), "arrayminus": (middle - excess.min(0)).tolist(),
         },
-        "hovertemplate": "up to %{x}x<br>%{y:+.2f} nats<extra>" + name + "</extra>",
+        "customdata": axis["ticktext"], "hovertemplate": "up to %{customdata}<br>%{y:+.2f} nats<extra>" + name + "</extra>",
     }  # fmt: skip

@@ -25,11 +25,11 @@ from .stage import Stage, stage
 
 # Beginnings in the manner of MINI's five domains: a name for the button, the text.
 PROMPTS = {
-    "plays": ("a play", "MACBETH.\nWhat is the"),
-    "facts": ("a town", "Corbewick lies on the river Joru. Its people make"),
+    "plays": ("plays", "MACBETH.\nWhat is the"),
+    "facts": ("facts (a town)", "Corbewick lies on the river Joru. Its people make"),
     "code": ("code", "    if n not in G:\n        raise"),
-    "maths": ("a sum", "Question: What is 47 + 6?\n"),
-    "chat": ("a chat", "<|im_user|>user<|im_middle|>What is 12 + 30?<|im_end|><|im_assistant|>assistant<|im_middle|>"),
+    "maths": ("maths (a sum)", "Question: What is 47 + 6?\n"),
+    "chat": ("chat", "<|im_user|>user<|im_middle|>What is 12 + 30?<|im_end|><|im_assistant|>assistant<|im_middle|>"),
 }
 _ANSWER = 24  # recorded tokens behind each beginning
 _LIKELIEST = 5
@@ -45,6 +45,7 @@ class Ablation:
 
     domains: tuple[str, ...]
     windows: int
+    length: int
     loss: dict[str, list[float]]
     touched_at: tuple[int, ...]
     touched: dict[str, list[float]]
@@ -78,7 +79,7 @@ def load_ablation(path: str | Path) -> Ablation:
     experts = sum(name.startswith("expert-") for name in told["loss"])
     wanted = sum(sum(share) > 0 for share in told["share"]) * len(told["share"][0])
     require(experts == wanted, "experts measured", experts, f"{wanted}; `python -m runs.ablation` measures the rest")
-    fields = {name: told[name] for name in ("windows", "loss", "touched", "max_logits")}
+    fields = {name: told[name] for name in ("windows", "length", "loss", "touched", "max_logits")}
     return Ablation(domains=tuple(told["domains"]), touched_at=tuple(told["touched_at"]), **fields)
 
 
@@ -161,7 +162,13 @@ def losses(measured: Ablation) -> Stage:
     shared, head = measured.cost("shared")[0], max(measured.cost(name)[0] for name in measured.parts("head"))
     return stage(
         "losses",
-        {"rows": rows, "domains": ["all", *measured.domains], "whole": round(whole, 5)},
+        {
+            "rows": rows,
+            "domains": ["all", *measured.domains],
+            "whole": round(whole, 5),
+            "windows": measured.windows,
+            "length": measured.length,
+        },
         name="touch-losses",
         title=f"Without all four shared experts the loss gains {shared:.2f} nats per token; without one head up to {head:.2f}.",
         alt="Dots on one axis, one for each part of MINI, at the nats per token that the held-out loss gains without it. Most "

@@ -137,7 +137,7 @@ def test_parts_are_switched_off_by_click_and_by_key(model, mini):
     tile = shown.root.locator(f"[data-part=expert-2-{lit}]")
     tile.click()
     now(Part("expert", 2, lit))
-    assert tile.get_attribute("aria-pressed") == "true" and "With 1 part off" in shown.title
+    assert tile.get_attribute("aria-pressed") == "true" and f"With expert {lit} of layer 2 off" in shown.title
     shown.root.locator("[data-part=head-2-4]").focus()
     shown.page.keyboard.press("ArrowRight")
     shown.page.keyboard.press("Enter")
@@ -166,6 +166,32 @@ def test_temperature_moves_the_chances_and_tau_marks_heads(model, mini):
         assert shown.value("over") == int((wanted["maxima"] > tau).sum())
         assert shown.root.locator(".km-head.km-over").count() == shown.value("over")
     assert shown.value("over") > 20
+
+
+def test_at_temperature_0_the_runners_up_keep_their_chances_at_1(model, mini):
+    shown, (network, tokenizer) = model(), mini
+    shown.control("text").fill("What is the")
+    settle(shown)
+    shown.press("temperature", "Home")
+    ids = [tokenizer.bos, *tokenizer.encode("What is the")]
+    wanted = expected(mini, ids)
+    assert agrees(shown, wanted)
+    assert "takes" in shown.title and f"({wanted['share']:.0%}".replace("%", "\u00a0% at temperature 1)") in shown.title
+    with torch.inference_mode():
+        shares = network(torch.tensor([ids])).logits_BTV[0, -1].softmax(-1).topk(5).values
+    listed = shown.root.locator(".km-touch-share").all_inner_texts()
+    assert listed == [f"{100 * share:.1f}\u00a0%" for share in shares.tolist()]
+
+
+def test_a_long_text_shows_whole_lines_of_tokens(model):
+    shown = model(width=360)
+    shown.control("text").fill("My lord. " * 60)
+    settle(shown)
+    cut = """(strip) => [...strip.children].filter((button) => {
+      const [own, box] = [button.getBoundingClientRect(), strip.getBoundingClientRect()];
+      return own.top < box.top - 1 && own.bottom > box.top + 2;
+    }).length"""
+    assert shown.root.locator(".km-touch-strip").evaluate(cut) == 0
 
 
 def test_writing_at_temperature_0_is_what_generate_writes(model, mini):

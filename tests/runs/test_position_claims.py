@@ -34,6 +34,18 @@ def test_a_factor_that_fits_the_length_beats_plain_and_the_full_one(recording, f
     assert (fitting < recording.excess("yarn")[:, bucket]).all()
 
 
+def test_one_octave_past_its_reach_a_factor_still_helps_and_two_past_it_no_more(recording):
+    plain = recording.excess("plain")
+    for factor, bucket in ((4, 3), (8, 4), (16, 5)):
+        assert (recording.excess(f"yarn by {factor}")[:, bucket] < plain[:, bucket] - 0.3).all(), factor
+    for factor, bucket in ((4, 4), (8, 5)):
+        assert abs((recording.excess(f"yarn by {factor}") - plain)[:, bucket].mean()) < 0.1, factor
+
+
+def test_half_of_k2s_factor_is_better_at_every_length(recording):
+    assert (recording.excess("yarn by 16") < recording.excess("yarn")).all()
+
+
 def test_no_reading_beats_pieces_without_training_at_a_longer_length(recording):
     for reading in recording.rows[0]["losses"]["short"]:
         assert (recording.excess(reading).mean(0) > -0.05).all(), reading
@@ -44,6 +56,7 @@ def test_after_some_training_at_512_long_windows_help_and_yarn_holds_beyond_them
     assert (plain[:, 1:4] < -0.05).all(), "up to 512 positions a token gains from what lies before"
     assert (yarn[:, -1] < plain[:, -1] - 0.2).all() and (yarn[:, -1] < 0.3).all()
     assert (yarn[:, 3] > plain[:, 3] + 0.1).all(), "and here too it costs something within"
+    assert abs((yarn - plain)[:, 4].mean()) < 0.05, "up to 1,024 the two are level"
 
 
 def test_yarn_counted_from_a_length_that_training_has_left_behind_undoes_it(recording):

@@ -101,6 +101,8 @@ def test_quiet_figures_draw_the_recording(recording, make):
         assert other["y"][-1] + other["error_y"]["array"][-1] == pytest.approx(excess[:, -1].max())
         low, high = figure.layout["yaxis"]["range"]
         assert low < excess.min() and excess.max() < high
+        assert plain["x"] == ([1, 2, 4, 8, 16, 32] if make is position.reach else [64, 128, 256, 512, 1024, 2048])
+        assert {plain["textposition"], other["textposition"]} == {"top right", "bottom right"}
     assert f"{recording.excess('plain')[:, -1].mean():+.2f}" in figure.figure["layout"]["meta"]["titles"][0]
 
 

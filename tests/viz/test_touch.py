@@ -80,6 +80,11 @@ def test_every_part_is_drawn_at_its_cost(measured):
             assert row["cost"]["maths"][place][0] == pytest.approx(sum(gained[12:18]) / 6, abs=1e-5)
 
 
+def test_the_sample_is_named(measured):
+    data = touch.losses(measured).data
+    assert (data["windows"], data["length"]) == (6, 512) and data["windows"] * len(measured.domains) == 30
+
+
 def test_the_touched_lines_are_the_measured_ones(measured):
     figure = touch.touched(measured, experts=32, active=4).figure
     assert len(figure["frames"]) == len(measured.domains)

@@ -112,7 +112,7 @@
     const title = stage.revealed
       ? `${model.name} at position ${number(state.position)} ${how}: ${out} of ${all.length} hands point where training never went.`
       : `${model.name} counts positions with ${all.length} clocks. Position ${number(state.position)}.`;
-    const what = state.yarn === "on" ? ` Slowed: clocks ${all.length - slowed} to ${all.length - 1}, the last ones by ${model.factor}.` : "";
+    const what = state.yarn === "on" ? ` Slowed: clocks ${all.length - slowed} to ${all.length - 1}, from clock ${model.high} on in full, by ${model.factor}.` : "";
     return {
       title,
       values: { full, outside: out, slowed, slowest: all[all.length - 1].laps, "first-partial": all[full].laps, "plain-loss": plain, "yarn-loss": yarn },

@@ -96,11 +96,12 @@
       if (this.writing) this.write();
     }
 
-    /* The chances of every token after the one looked at; a recording keeps the five likeliest, at temperature 1. */
+    /* The chances of every token after the one looked at; a recording keeps the five likeliest, at temperature 1. At temperature 0
+       the likeliest is taken, and the chances are those at 1: only there can the runners-up be told apart. */
     next(count, temperature) {
       const { top, logits } = this.traces[this.index];
       if (!logits) return top.slice(0, count).map(([id, piece, share]) => ({ id, piece, share }));
-      const shares = KM.probabilities(logits, temperature);
+      const shares = KM.probabilities(logits, Number(temperature) || 1);
       return KM.likeliest(shares, count).map((id) => ({ id, piece: KM.mini.tokenizer.decode([id]), share: shares[id] }));
     }
 

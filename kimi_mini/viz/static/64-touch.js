@@ -31,9 +31,9 @@
     stage.next = make("div", { class: "km-touch-next", role: "group", "aria-label": "the five likeliest next tokens" });
     stage.choices = Array.from({ length: 5 }, (_, place) => buildChoice(stage, place));
     stage.next.append(...stage.choices.map(({ button }) => button));
-    const heading = make("p", { class: "km-touch-head" }, "What may come next (press one to take it)");
+    stage.heading = make("p", { class: "km-touch-head" });
     const touch = make("div", { class: "km-touch" }, stage.strip, ...stage.rows.map(({ element }) => element),
-      stage.count, stage.used, stage.ask, stage.memory, heading, stage.next);
+      stage.count, stage.used, stage.ask, stage.memory, stage.heading, stage.next);
     stage.picture.append(touch);
     rove(stage.strip);
     for (const row of stage.rows) rove(row.element, stage.rows);
@@ -91,6 +91,8 @@
       target.focus();
     });
   }
+
+  const greedy = ({ state }) => Number(state.temperature) === 0;
 
   /* Many tokens may arrive between two frames. */
   function later(stage) {
@@ -172,6 +174,7 @@
 
   function paintNext(stage) {
     const found = stage.session.next(5, stage.state.temperature);
+    stage.heading.textContent = `What may come next${greedy(stage) ? ": chances at temperature 1; at 0 the first is taken" : ""} (press one to take it)`;
     stage.choices.forEach((choice, place) => {
       const { id, piece, share: part } = found[place];
       choice.id = id;
@@ -207,18 +210,24 @@
     paintUsed(stage, seen.used.size / tiles);
     stage.ask.hidden = stage.revealed || stage.guessBox.firstChild !== null;
     const bytes = seen.tokens * config.layers * config.entry * 4;
-    stage.memory.textContent = `Cache: ${seen.tokens} tokens \u00D7 ${config.layers} layers \u00D7 ${config.entry} numbers = ${number(bytes)} bytes.`;
+    stage.memory.textContent = `Cache: ${seen.tokens} tokens \u00D7 ${config.layers} layers \u00D7 ${config.entry} numbers \u00D7 4 bytes (float32) = ${number(bytes)} bytes.`;
     const best = paintNext(stage);
     return { ...seen, tiles, each, bytes, best };
   }
 
   /* ---- the component ---- */
 
+  const named = (part) => {
+    const [kind, layer, index] = part.split("-");
+    return kind === "shared" ? `the shared expert of layer ${layer}` : `${kind} ${index} of layer ${layer}`;
+  };
+
   function title(stage, { best, tokens, over, used, tiles }) {
     const { session } = stage;
     const off = session.off.size;
-    const without = off ? `With ${off} ${off === 1 ? "part" : "parts"} off, ` : "";
-    const expects = `after ${tokens} tokens MINI expects \u201C${shown(best.piece)}\u201D, ${percent(best.share, 0)} sure`;
+    const without = off ? `With ${off === 1 ? named([...session.off][0]) : `${off} parts`} off, ` : "";
+    const sure = greedy(stage) ? ` (${percent(best.share, 0)} at temperature 1)` : `, ${percent(best.share, 0)} sure`;
+    const expects = `after ${tokens} tokens MINI ${greedy(stage) ? "takes" : "expects"} \u201C${shown(best.piece)}\u201D${sure}`;
     const heads = over ? `; ${over} ${over === 1 ? "head is" : "heads are"} over \u03C4` : "";
     const touched = stage.revealed ? `; ${percent(used.size / tiles, 0)} of its experts have worked` : "";
     const sentence = `${without}${expects}${touched}${heads}.`;
