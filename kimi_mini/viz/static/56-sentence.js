@@ -268,7 +268,7 @@
         },
         note: `Measured here: MINI, ${data.layers.length} layers of ${data.experts} routed experts, ${data.k} for each word. Underlined words choose expert ${state.expert}. ` +
           `Without any bias ${quoted(seen.found.words[seen.word])} would go to ${[...unbiased].sort((a, b) => a - b).join(", ")}. ` +
-          "Outline in the chart of scores: the bias, on top of the fill or, where it is negative, inside it. In the lower charts: outline, before the lift; out, no longer chosen.",
+          "Green in the grid: the share of the words. Outline in the chart of scores: the bias, on top of the fill or, where it is negative, inside it. In the lower charts: outline, before the lift; out, no longer chosen.",
         table: {
           columns: ["expert", "score", "bias", "score + bias", "weight"],
           rows: seen.now.scores[seen.word].map((score, expert) => [expert, number(score, 3), number(seen.now.biases[expert], 3), number(now.choices[expert], 3), now.weights[expert] ? number(now.weights[expert], 3) : "not chosen"]),

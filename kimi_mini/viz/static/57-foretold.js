@@ -56,7 +56,7 @@
         const { value, low, high } = shares(stage, name);
         const y = row * ROW + (row ? room : 0);
         const kind = name.startsWith("shuffled") ? "km-rest-fill" : "km-experts-fill";
-        marks.text(`name-${name}`, 0, y + 16, `${NAMES[name]}: ${percent(value)}`, {});
+        marks.text(`name-${name}`, 0, y + 16, `${NAMES[name]}: ${percent(value)}`, { className: "km-halo" });
         marks.rect(`ground-${name}`, 0, y + 30, width - 4, 1, "km-grid");
         marks.rect(`bar-${name}`, at(low), y + 28, Math.max(2, at(high) - at(low)), 5, kind);
         marks.shape(`dot-${name}`, at(value), y + 30.5, "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0 -5 0Z", kind);
