@@ -98,7 +98,7 @@ def cache_against_heads(heads: Sequence[int], measured: Mapping[int, Sequence[in
 
     def title(context: int) -> str:
         low, high = min(measured[context]), max(measured[context])
-        change = "does not change" if low == high else f"goes from {low / 2**20:.2f} to {high / 2**20:.2f} MiB"
+        change = f"stays at {low / 2**20:.2f} MiB" if low == high else f"goes from {low / 2**20:.2f} to {high / 2**20:.2f} MiB"
         factor = mha(heads[-1], context) / mha(heads[0], context)
         return f"From {heads[0]} to {heads[-1]} heads MHA would grow {factor:.0f} times; MLA's real cache {change}"
 
@@ -193,7 +193,7 @@ def decode_costs(config: ModelConfig, contexts: Sequence[int], milliseconds: Map
         "measured milliseconds, arithmetic, or bytes of cache.",
         slider=Slider("count", list(counts), show=lambda count: f"{count} ({units[count]})"),
         **_axes("per token, in the unit of the slider", _ticks("context in tokens", contexts)),
-        yaxis={"type": "log", "dtick": 1, "range": [math.log10(min(every)) - 0.2, math.log10(max(every)) + 0.3]},
+        yaxis={"type": "log", "dtick": 1, "range": [math.log10(min(every)) - 0.5, math.log10(max(every)) + 0.4]},
     )
 
 
@@ -207,13 +207,14 @@ def _line(
     named: tuple[int, str] = (-1, "top left"),
 ) -> dict[str, Any]:
     """A line with its name on it, unless that is empty: `named` is the index of a point and where the name stands to it."""
-    texts = [""] * len(x)
-    texts[named[0]] = name and f"<b>{name}</b>"
+    texts = [" "] * len(x)  # not empty: plotly takes the place of an empty text away, and no later frame could use it
+    texts[named[0]] = f"<b>{name}</b>" if name else " "
+    drawn = "markers" if mode == "markers" else "lines+markers"  # a line's unseen points keep the name off it
     return {
-        "type": "scatter", "mode": f"{mode}+text", "x": list(x), "y": [float(f"{value:.4g}") for value in y], "text": texts,
+        "type": "scatter", "mode": f"{drawn}+text", "x": list(x), "y": [float(f"{value:.4g}") for value in y], "text": texts,
         "textposition": named[1], "cliponaxis": False,
         "line": {"color": still.COLOURS[colour], "width": 4 if colour == "attention" else 3, "dash": dash},
-        "marker": {"color": still.COLOURS[colour], "size": 10},
+        "marker": {"color": still.COLOURS[colour], "size": 10, "opacity": 0 if mode == "lines" else 1},
     }  # fmt: skip
 
 
