@@ -98,7 +98,7 @@ def cache_against_heads(heads: Sequence[int], measured: Mapping[int, Sequence[in
 
     def title(context: int) -> str:
         low, high = min(measured[context]), max(measured[context])
-        change = "does not change" if low == high else f"goes from {low / 2**20:.2f} to {high / 2**20:.2f} MiB"
+        change = f"stays at {low / 2**20:.2f} MiB" if low == high else f"goes from {low / 2**20:.2f} to {high / 2**20:.2f} MiB"
         factor = mha(heads[-1], context) / mha(heads[0], context)
         return f"From {heads[0]} to {heads[-1]} heads MHA would grow {factor:.0f} times; MLA's real cache {change}"
 
@@ -122,17 +122,11 @@ def merged_once(distances: Sequence[int], turned: Mapping[float, Sequence[float]
 
     def draw(angle: float) -> list[dict[str, Any]]:
         values = turned[angle]
+        lowest = min(range(len(values)), key=values.__getitem__)
+        side = "left" if lowest > 0.75 * len(values) else "right" if lowest < 0.25 * len(values) else "center"
         return [
-            _line(
-                "keys turned",
-                distances,
-                values,
-                "attention",
-                "lines",
-                dash="dot",
-                named=min(range(len(values)), key=values.__getitem__),
-            ),
-            _line("merged once", distances, [merged] * len(values), "rest", "lines", dash="dot"),
+            _line("keys turned", distances, values, "attention", "lines", dash="dot", named=(lowest, f"bottom {side}")),
+            _line("merged once", distances, [merged] * len(values), "rest", "lines", dash="dot", named=_apart(values, merged)),
         ]
 
     def title(angle: float) -> str:
@@ -175,10 +169,14 @@ def decode_costs(config: ModelConfig, contexts: Sequence[int], milliseconds: Map
 
     def draw(count: str) -> list[dict[str, Any]]:
         mode = "lines+markers" if count == "time" else "lines"
+        names = WAYS | ({"anew": "", "absorbed": "absorbed = expanded anew"} if count == "bytes kept" else {})
+        lowest = min(reversed(WAYS), key=lambda way: counts[count](way)[-1])
+        # The lowest line has its name beneath: where times cross, after the crossing; else where the line begins.
+        below = (len(contexts) // 2 if count == "time" else 0, "bottom right")
         return [
-            _line(name, contexts, counts[count](way), "rest" if way == "anew" else "attention", mode,
-                  dash="dash" if way == "kept" else "solid", named=len(contexts) // 2 if way == "absorbed" else None)
-            for way, name in WAYS.items()
+            _line(names[way], contexts, counts[count](way), "rest" if way == "anew" else "attention", mode,
+                  dash="dash" if way == "kept" else "solid", named=below if way == lowest else (-1, "top left"))
+            for way in WAYS
         ]  # fmt: skip
 
     def title(count: str) -> str:
@@ -194,24 +192,38 @@ def decode_costs(config: ModelConfig, contexts: Sequence[int], milliseconds: Map
         "keys kept in memory, keys expanded anew from the latent, and the latent absorbed. The slider chooses what is counted: "
         "measured milliseconds, arithmetic, or bytes of cache.",
         slider=Slider("count", list(counts), show=lambda count: f"{count} ({units[count]})"),
-        **_axes("ms, MFLOP or MiB", _ticks("context in tokens", contexts)),
-        yaxis={"type": "log", "dtick": 1, "range": [math.log10(min(every)) - 0.2, math.log10(max(every)) + 0.3]},
+        **_axes("per token, in the unit of the slider", _ticks("context in tokens", contexts)),
+        yaxis={"type": "log", "dtick": 1, "range": [math.log10(min(every)) - 0.5, math.log10(max(every)) + 0.4]},
     )
 
 
 def _line(
-    name: str, x: Sequence[float], y: Sequence[float], colour: str, mode: str, dash: str = "solid", named: int | None = None
+    name: str,
+    x: Sequence[float],
+    y: Sequence[float],
+    colour: str,
+    mode: str,
+    dash: str = "solid",
+    named: tuple[int, str] = (-1, "top left"),
 ) -> dict[str, Any]:
-    """A line with its name on it: above its last point, or below the point of index `named`."""
-    texts = [""] * len(x)
-    texts[-1 if named is None else named] = f"<b>{name}</b>"
-    side = "left" if named is None or named > 0.75 * len(x) else "right" if named < 0.25 * len(x) else "center"
+    """A line with its name on it, unless that is empty: `named` is the index of a point and where the name stands to it."""
+    texts = [" "] * len(x)  # not empty: plotly takes the place of an empty text away, and no later frame could use it
+    texts[named[0]] = f"<b>{name}</b>" if name else " "
+    drawn = "markers" if mode == "markers" else "lines+markers"  # a line's unseen points keep the name off it
     return {
-        "type": "scatter", "mode": f"{mode}+text", "x": list(x), "y": [float(f"{value:.4g}") for value in y], "text": texts,
-        "textposition": f"{'top' if named is None else 'bottom'} {side}", "cliponaxis": False,
-        "line": {"color": still.COLOURS[colour], "width": 3, "dash": dash},
-        "marker": {"color": still.COLOURS[colour], "size": 10},
+        "type": "scatter", "mode": f"{drawn}+text", "x": list(x), "y": [float(f"{value:.4g}") for value in y], "text": texts,
+        "textposition": named[1], "cliponaxis": False,
+        "line": {"color": still.COLOURS[colour], "width": 4 if colour == "attention" else 3, "dash": dash},
+        "marker": {"color": still.COLOURS[colour], "size": 10, "opacity": 0 if mode == "lines" else 1},
     }  # fmt: skip
+
+
+def _apart(values: Sequence[float], level: float, reach: int = 7) -> tuple[int, str]:
+    """Where a name on `level` keeps clear of a curve: the point whose surroundings are farthest, and the side away from it."""
+    reach = min(reach, (len(values) - 1) // 2)
+    near = {at: [value - level for value in values[at - reach : at + reach + 1]] for at in range(reach, len(values) - reach)}
+    at = max(near, key=lambda at: max(min(near[at]), -max(near[at])))
+    return at, "bottom center" if min(near[at]) > 0 else "top center"
 
 
 def _axes(above: str, x: dict[str, Any]) -> dict[str, Any]:

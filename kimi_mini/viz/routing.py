@@ -121,11 +121,11 @@ def foretold(measures: Mapping[int, Mapping[str, Any]]) -> Stage:
         "foretold",
         data,
         name="routing-foretold",
-        title=f"The token foretells {together['token']['value']:.0%} of the choices in all layers, the domain "
-        f"{together['domain']['value']:.0%}.",
-        alt="Dots with intervals on one axis: how much of the router's choices is foretold by the domain of a text, the kind "
-        "of token, the token before, the token, and pairs of these. The token is far ahead of the domain; shuffled labels "
-        "foretell nothing. Sliders choose the layer and the amount of text.",
+        title=f"The token accounts for {together['token']['value']:.0%} of the variance of the choices, the domain for "
+        f"{together['domain']['value']:.0%}, all layers together.",
+        alt="Dots with intervals on one axis: which share of the variance of the router's choices is accounted for by the "
+        "domain of a text, the kind of token, the token before, the token, and pairs of these. The token is far ahead of the "
+        "domain; shuffled labels account for nothing. Sliders choose the layer and the amount of text.",
         still=still.bars(bars),
         height=640,
     )

@@ -127,10 +127,29 @@ def test_the_table_holds_the_weights_of_the_word(sentence, recorded):
     assert weights == {str(expert): f"{weight:.3f}" for expert, weight in expected}
 
 
+def test_a_share_below_zero_is_not_cut_off_at_the_edge(foretold):
+    shown = foretold()
+    shown.control("skip").click()
+    dots = shown.root.locator(".km-picture path.km-rest-fill").evaluate_all("(all) => all.map((dot) => dot.style.transform)")
+    assert len(dots) == 1 and float(dots[0].removeprefix("translate(").split("px")[0]) > 10
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_label_of_the_door_lies_above_the_bars_on_a_phone(sentence, width):
+    shown = sentence(width=width)
+    label = shown.root.get_by_text("the 4 highest are chosen").bounding_box()
+    mark = shown.root.locator("path.km-entry").bounding_box()
+    first = shown.root.locator(".km-picture text").filter(has_text="1.0").first.bounding_box()
+    assert label["y"] < mark["y"]
+    assert (label["y"] + label["height"] <= first["y"] + 6) == (width == 360)
+
+
 def test_what_foretells_a_choice_is_what_was_measured(foretold, recorded):
     shown = foretold()
     assert "the domain" not in shown.labels and shown.control("layer").count() == 0
+    assert "Share of variance: 0\u00a0% = no better than the averages" in shown.root.inner_text()
     shown.lock(steps=5, confidence=50)
+    assert shown.title.endswith("all layers together.")
     assert "your guess 35\u00a0%" in shown.labels and "10\u00a0%; told the token itself, 40\u00a0%" in shown.root.inner_text()
     for windows in (60, 30, 10):
         for layer in (4, 3, 2, 1, 0):

@@ -127,7 +127,7 @@ def test_the_real_caches_are_dots_and_mha_is_a_line():
     expected = [cache_bytes(config, 64, "mha", bytes_per_element=4) / 2**20 for config in (km.MINI, twice)]
     assert line["y"] == pytest.approx(expected, rel=1e-3)
     titles = figure["layout"]["meta"]["titles"]
-    assert "does not change" in titles[0] and "from 200.00 to 300.00 MiB" in titles[1]
+    assert "stays at 100.00 MiB" in titles[0] and "from 200.00 to 300.00 MiB" in titles[1]
 
 
 def test_a_query_merged_once_is_off_by_what_the_title_says():
@@ -137,11 +137,31 @@ def test_a_query_merged_once_is_off_by_what_the_title_says():
     assert [title.split()[-1] for title in figure["layout"]["meta"]["titles"]] == ["0.00", "1.50"]
 
 
+def test_the_name_of_a_level_keeps_clear_of_the_curve():
+    distances = list(range(49))
+    turned = {angle: np.cos(angle * np.array(distances)).tolist() for angle in (0.05, 0.1, 0.2)}
+    for frame in latent.merged_once(distances, turned, 0.4).figure["frames"]:
+        turned_y, merged = frame["data"][0]["y"], frame["data"][1]
+        at = next(index for index, text in enumerate(merged["text"]) if text.strip())
+        near = [value - 0.4 for value in turned_y[at - 5 : at + 6]]
+        assert max(near) < 0 if merged["textposition"] == "top center" else min(near) > 0
+
+
+def test_names_stand_beside_lines_that_they_belong_to():
+    times = {"kept": [1.0, 2.0, 8.0], "anew": [10.0, 20.0, 40.0], "absorbed": [1.5, 2.0, 3.0]}
+    for place, frame in enumerate(latent.decode_costs(km.MOONLIGHT, [512, 2048, 8192], times).figure["frames"]):
+        named = {"".join(trace["text"]).strip(): trace for trace in frame["data"]}
+        named.pop("", None)
+        lowest = min(named.values(), key=lambda trace: trace["y"][-1])
+        below = [trace["textposition"] == "bottom right" for trace in named.values()]
+        assert sum(below) == 1 and lowest["textposition"] == "bottom right" and len(named) == (3, 3, 2)[place]
+
+
 def test_costs_are_as_measured_and_as_counted():
     times = {"kept": [1.0, 4.0], "anew": [10.0, 40.0], "absorbed": [2.0, 3.0]}
     figure = latent.decode_costs(km.MOONLIGHT, [512, 8192], times).figure
     by_time, by_flops, by_bytes = (
-        {trace["text"][-1] or trace["text"][1]: trace["y"] for trace in f["data"]} for f in figure["frames"]
+        {"".join(trace["text"]).strip(): trace["y"] for trace in f["data"]} for f in figure["frames"]
     )
     assert list(by_time.values()) == list(times.values())
     c, heads = km.MOONLIGHT, km.MOONLIGHT.num_attention_heads
@@ -149,8 +169,9 @@ def test_costs_are_as_measured_and_as_counted():
     assert by_flops["<b>keys kept expanded</b>"][1] == pytest.approx(8192 * pair["expanded"], rel=1e-3)
     assert by_flops["<b>absorbed</b>"][1] == pytest.approx(8192 * pair["absorbed"], rel=1e-3)
     assert by_flops["<b>expanded anew</b>"][1] == pytest.approx(8192 * (pair["expanded"] + 2 * 512 * 16 * 256 / 1e6), rel=1e-3)
-    assert by_bytes["<b>absorbed</b>"][1] == pytest.approx(8192 * 576 * 4 / 2**20, rel=1e-3)
+    assert by_bytes["<b>absorbed = expanded anew</b>"][1] == pytest.approx(8192 * 576 * 4 / 2**20, rel=1e-3)
     assert by_bytes["<b>keys kept expanded</b>"][1] == pytest.approx(8192 * 16 * 320 * 4 / 2**20, rel=1e-3)
+    assert by_bytes[""] == by_bytes["<b>absorbed = expanded anew</b>"], "one line, one name"
     assert "3 ms absorbed, 4 ms with keys kept expanded" in figure["layout"]["meta"]["title"]
 
 

@@ -98,7 +98,7 @@ def test_titles_and_stills_say_what_was_recorded(recorded):
     assert "chosen by 3 of 16 words" in figure.title and f"<td>{', '.join(map(str, team))}</td>" in figure.still
     share = recorded[1][60]["shares"]["token"][-1]["value"]
     foretold = routing.foretold(recorded[1])
-    assert f"{share:.0%}" in foretold.title and f"{share:.1%}" in foretold.still
+    assert f"{share:.0%} of the variance of the choices" in foretold.title and f"{share:.1%}" in foretold.still
 
 
 @pytest.mark.parametrize(("domain", "layer", "message"), [("poems", 1, "domain = 'poems'"), ("plays", 0, "layer = 0")])

@@ -6,7 +6,7 @@
   const TOP = 24;
   const HIGH = 190;
   const PATHS = ["expanded", "absorbed"];
-  const LINES = { expanded: "km-line km-quiet-line", absorbed: "km-line km-head-line" };
+  const LINES = { expanded: "km-line km-quiet-line", absorbed: "km-line km-latent-line" };
 
   const chosen = ({ data, state }, path) => data[path][state.pair][state.layer][state.head];
 
@@ -45,7 +45,9 @@
       marks.shape(`line-${path}`, 0, 0, `M0 ${y(0).toFixed(1)}${d}`, LINES[path]);
       const last = values.length - 1;
       marks.shape(`dot-${path}`, x(values.length), y(values[last]), "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0 -5 0Z", path === "absorbed" ? "km-attention-fill" : "km-rest-fill");
-      const level = y(values[last]);
+    }
+    for (const [path, values] of Object.entries(lines)) { // after both lines: a name lies over them, not under
+      const level = y(values.at(-1));
       marks.text(`line-label-${path}`, x(values.length), level + (level < TOP + 40 ? 24 : -12), path, { anchor: "end", within: width, className: "km-halo km-strong" });
     }
     const ticks = [0, data.products.expanded, most].map((count) => ({ at: count / most, label: count === most ? `${count} products` : String(count) }));

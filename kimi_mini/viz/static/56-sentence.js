@@ -53,13 +53,14 @@
 
   /* ---- drawing ---- */
 
+  const above = (stage) => (stage.width < 480 ? 20 : 0); // a line of its own where a label would lie on the bars
   const cell = (stage) => (stage.width - LEFT - 1) / stage.data.experts;
 
   function grid(stage, seen) {
     const { marks, data, state } = stage;
     const size = cell(stage);
-    marks.text("grid-title", 0, 14, `experts 0 to ${data.experts - 1}: green, its share of the words; dark, ${quoted(seen.found.words[seen.word])}`, { className: "km-quiet" });
-    if (marks.long("grid-title") > stage.width) marks.text("grid-title", 0, 14, `green: share of the words; dark: ${quoted(seen.found.words[seen.word])}`, { className: "km-quiet" });
+    marks.text("grid-title", 0, 14, `experts 0 to ${data.experts - 1}: green, its share of the words; inner box: chosen for ${quoted(seen.found.words[seen.word])}`, { className: "km-quiet" });
+    if (marks.long("grid-title") > stage.width) marks.text("grid-title", 0, 14, `inner box: chosen for ${quoted(seen.found.words[seen.word])}`, { className: "km-quiet" });
     data.layers.forEach((layer, row) => {
       const { answers } = layer === state.layer ? seen.now : routes(stage, seen.found, layer, -1, 0);
       const y = GRID + row * ROW;
@@ -85,7 +86,7 @@
     const scores = seen.now.scores[seen.word];
     const high = Math.max(1, Math.ceil(Math.max(...choices) * 2) / 2);
     const y = (value) => top + BARS * (1 - Math.max(0, value) / high);
-    marks.text("bars-title", 0, top - 12, `layer ${state.layer}, ${quoted(seen.found.words[seen.word])}: score (filled) plus bias (outline)`, { className: "km-quiet" });
+    marks.text("bars-title", 0, top - 12 - above(stage), `layer ${state.layer}, ${quoted(seen.found.words[seen.word])}: score (filled) plus bias (outline)`, { className: "km-quiet" });
     for (let tick = 0; tick <= high; tick += 0.5) {
       marks.rect(`bars-grid-${tick}`, LEFT, y(tick), width - LEFT, 1, "km-grid");
       marks.text(`bars-label-${tick}`, LEFT - 8, y(tick) + 5, number(tick, 1), { anchor: "end", className: "km-quiet" });
@@ -97,7 +98,8 @@
       marks.rect(`bias-${expert}`, x + 0.75, y(most), size - 3, Math.max(0, y(low) - y(most)), "km-outline");
     });
     marks.shape("entry", 0, 0, `M${LEFT} ${y(entry)}H${width}`, "km-entry");
-    marks.text("entry-label", width, y(entry) - 6, `the ${data.k} highest are chosen`, { anchor: "end", className: "km-halo" });
+    const line = above(stage) ? [top - 12, "dashed: "] : [y(entry) - 6, ""];
+    marks.text("entry-label", width, line[0], `${line[1]}the ${data.k} highest are chosen`, { anchor: "end", className: "km-halo" });
     marks.shape("cursor-bar", LEFT + (state.expert + 0.5) * size, y(0) + 4, "M0 0L6 9H-6Z", "km-flag");
     marks.text("cursor-name", LEFT + (state.expert + 0.5) * size, y(0) + 28, `expert ${state.expert}`, { anchor: "middle", within: width, className: "km-strong" });
   }
@@ -133,7 +135,7 @@
     for (const tick of [0, high]) {
       const y = top + VOICE * (1 - tick / high);
       marks.rect(`voice-grid-${tick ? 1 : 0}`, LEFT, y, width - LEFT, 1, "km-grid");
-      marks.text(`voice-label-${tick ? 1 : 0}`, LEFT - 8, y + 5, number(tick, 1), { anchor: "end", className: "km-quiet" });
+      marks.text(`voice-label-${tick ? 1 : 0}`, LEFT - 8, y + 5, number(tick, tick ? 2 : 0), { anchor: "end", className: "km-quiet" });
     }
     words.forEach((word, t) => {
       const [was, is] = [seen.before.answers[t].weights[state.expert], seen.now.answers[t].weights[state.expert]];
@@ -146,7 +148,7 @@
     if (stage.guess && state.lift > 0 && isOpening(stage)) {
       const y = top + VOICE * (1 - Math.min(high, (seen.was.mean * stage.guess.value) / 100) / high);
       marks.rect("guess-line", LEFT, y - 1, width - LEFT, 2, "km-flag");
-      marks.text("guess-label", width, y - 6, `your guess: ${stage.guess.value}\u00a0% on average`, { anchor: "end", className: "km-halo" });
+      marks.text("guess-label", width - step - 8, y - 6, `your guess: ${stage.guess.value}\u00a0% on average`, { anchor: "end", className: "km-halo" });
     }
   }
 
@@ -245,7 +247,7 @@
     draw(stage) {
       const { state, data } = stage;
       const seen = look(stage);
-      const below = GRID + data.layers.length * ROW + 40;
+      const below = GRID + data.layers.length * ROW + 40 + above(stage);
       const tall = below + BARS + 72;
       const last = tall + (data.k + 1) * 24 + 40;
       stage.marks.size(stage.width, last + VOICE + 36);
@@ -265,7 +267,8 @@
           team: [...now.chosen].sort((a, b) => a - b).join(","), words: seen.found.words.length,
         },
         note: `Measured here: MINI, ${data.layers.length} layers of ${data.experts} routed experts, ${data.k} for each word. Underlined words choose expert ${state.expert}. ` +
-          `Without any bias ${quoted(seen.found.words[seen.word])} would go to ${[...unbiased].sort((a, b) => a - b).join(", ")}.`,
+          `Without any bias ${quoted(seen.found.words[seen.word])} would go to ${[...unbiased].sort((a, b) => a - b).join(", ")}. ` +
+          "Green in the grid: the share of the words. Outline in the chart of scores: the bias, on top of the fill or, where it is negative, inside it. In the lower charts: outline, before the lift; out, no longer chosen.",
         table: {
           columns: ["expert", "score", "bias", "score + bias", "weight"],
           rows: seen.now.scores[seen.word].map((score, expert) => [expert, number(score, 3), number(seen.now.biases[expert], 3), number(now.choices[expert], 3), now.weights[expert] ? number(now.weights[expert], 3) : "not chosen"]),

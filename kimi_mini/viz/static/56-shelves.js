@@ -58,7 +58,7 @@
     return d;
   }
 
-  /* Where the reader's factor would have put MLA's shelf, drawn for twice the released heads. */
+  /* Where the reader's factor would have put MLA's cache, drawn for twice the released heads. */
   function guessed(stage, x, wide, now) {
     if (!stage.guess) return;
     const { marks, data } = stage;
@@ -92,7 +92,7 @@
     }),
 
     guess: (stage) => ({
-      question: "DeepSeek-V3 has 128 heads where K2 has 64. Guess first: by what factor does MLA\u2019s shelf grow with twice the heads?",
+      question: "DeepSeek-V3 has 128 heads where K2 has 64. Guess first: by what factor does MLA\u2019s cache grow with twice the heads?",
       min: 0.5, max: 4, step: 0.1, start: 2, within: "0.2", show: (value) => `${number(value, 1)} times`,
       answer: () => "It does not grow at all: MLA remembers a latent, not heads.",
       then: () => stage.set({ heads: 2 * stage.data.config.num_attention_heads }),
@@ -127,8 +127,8 @@
           ...now.all, ...Object.fromEntries(KINDS.map(([kind]) => [`fits-${kind}`, now.fits[kind]])),
           flops: total(now.work), growth,
         },
-        note: `A GPU of ${number(data.gpu / 1e9)} GB, empty. A box in it is one conversation, a small square one more GPU (as far as there is room); fits: conversations that one GPU can hold. ` +
-          "Derived: 2 bytes a number, 61 layers, K2\u2019s widths; weights need room too and are left out. The meter: grey weights, blue attention, the latent absorbed.",
+        note: `A GPU of ${number(data.gpu / 1e9)} GB (${number(data.gpu / 2 ** 30)} GiB), empty. A box in it is one conversation, a small square one more GPU (as far as there is room); fits: conversations that one GPU can hold. ` +
+          "Derived: 2 bytes a number, 61 layers, K2\u2019s widths; weights need room too and are left out. MHA keeps 320 numbers a head (K2\u2019s 192-wide key, 128-wide value), GQA and MQA 256 a group. The meter: grey weights, blue attention, the latent absorbed.",
         table: {
           columns: ["", "one conversation", "all", "fit one GPU", "against MLA"],
           rows: KINDS.map(([kind, name]) => [name, size(now.one[kind]), size(now.all[kind]), number(now.fits[kind]), number(now.one[kind] / now.one.mla, 2)]),
