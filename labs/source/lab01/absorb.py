@@ -7,7 +7,7 @@ import torch
 import kimi_mini as km
 from kimi_mini.labs import Case
 from labs.course.exercise import Coding, Mistake, Variant
-from labs.source.lab04.twist import twist
+from labs.course.twist import twist
 
 SOLUTION = '''
 import torch

@@ -9,8 +9,7 @@ import torch
 import kimi_mini as km
 from kimi_mini.labs import Case
 from labs.course.exercise import Coding, Mistake, Variant
-
-from .twist import twist
+from labs.course.twist import twist
 
 SOLUTION = '''
 def muon_names(shapes):

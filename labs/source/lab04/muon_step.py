@@ -6,8 +6,7 @@ import torch
 
 from kimi_mini.labs import Case
 from labs.course.exercise import Coding, Mistake, Variant
-
-from .twist import twist
+from labs.course.twist import twist
 
 SOLUTION = '''
 import math

@@ -1,4 +1,4 @@
-"""A twist of this lab is written as patches of the practice version, so that what differs can be seen at a glance."""
+"""A twist is written as patches of the practice version, so that what differs can be seen at a glance."""
 
 from __future__ import annotations
 
