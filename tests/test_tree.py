@@ -13,7 +13,7 @@ from kimi_mini.dev import ROOT
 PACKAGE = ROOT / "kimi_mini"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 RANKS = [
-    {"checks", "device"},
+    {"checks", "device", "whole"},
     {"config", "sandbox"},
     {"presets", "tokenizer"},
     {"corpus"},

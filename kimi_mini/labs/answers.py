@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checks import is_number, require
+from ..whole import write_whole
 
 MAX_BYTES = 1 << 16
 
@@ -42,9 +43,7 @@ def read_answers(path: Path, lab: str) -> dict[str, dict[str, float]]:
 def lock(path: Path, lab: str, name: str, value: float, confidence: float) -> None:
     """Add a guess. Raises OSError if it cannot be read back, ValueError if the file that is there is not this lab's."""
     guesses = read_answers(path, lab) | {name: {"value": value, "confidence": confidence}}
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(json.dumps({"lab": lab, "guesses": guesses}, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, (json.dumps({"lab": lab, "guesses": guesses}, indent=2) + "\n").encode())
     if read_answers(path, lab) != guesses:
         raise OSError(f"{path} was written, but holds something else")
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from kimi_mini.whole import write_whole
+
 from .exercise import LabSpec, Written
 from .grade import Grader
 from .written import merge, read_table, table
@@ -96,11 +98,8 @@ def late_days(received: datetime | None, due: datetime | None) -> int:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write beside `path`, then rename; the folder is made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(text, encoding="utf-8", errors="replace")
-    partial.replace(path)
+    """Write `text` whole; what cannot be written, which a hand-in may hold, becomes a question mark."""
+    write_whole(path, text.encode(errors="replace"))
 
 
 def _received(handins: Path) -> dict[str, datetime]:
