@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ from kimi_mini.config import ModelConfig
 from kimi_mini.corpus.files import Corpus, data_folder
 from kimi_mini.hub.mini import weights_sha256
 from kimi_mini.kernels.rows import cross_entropy_torch
-from runs.output import write_json
+from runs.output import made_here, write_json
 
 FILE = Path("book/data/ablation.json")
 WINDOWS, LENGTH = 6, 512  # of every domain
@@ -154,8 +153,7 @@ def facts(model: km.KimiMini, text: Corpus) -> dict[str, Any]:
         "touched_at": list(TOUCHED_AT), "touched": touched(model, text), "stretches": STRETCHES,
         "share": [[round(float(x), 5) for x in row] for row in share_LE],
         "max_logits": [[round(float(x), 4) for x in row] for row in stats.max_logits_LH],
-        "versions": {"kimi_mini": km.__version__, "torch": torch.__version__, "python": platform.python_version()},
-        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
+        **made_here(),
     }  # fmt: skip
 
 

@@ -12,10 +12,8 @@ examples:
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import math
-import platform
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,12 +25,13 @@ from tqdm import tqdm
 
 import kimi_mini as km
 from kimi_mini import corpus
-from kimi_mini.config import ModelConfig
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.optim import Muon, OptimConfig, build_optimizer, wsd_factor
-from kimi_mini.train import StepConfig, TokenStream, next_token_loss, train_step
+from kimi_mini.train import StepConfig, TokenStream
 from kimi_mini.viz.series import pack
-from runs.output import write_json
+from runs.output import made_here
+from runs.points import run_points
+from runs.training import small_config, updates
 
 FOLDER = Path("book/data/muonclip")
 STEPS, EVERY, WARMUP = 300, 2, 20
@@ -64,38 +63,31 @@ def points() -> list[Point]:
     return [Point(optimizer, lr, tau, seed) for seed, optimizer, lr, tau in order] + decayed
 
 
-def model_config(text: Corpus) -> ModelConfig:
-    """NANO with eight heads a layer and the book's tokenizer."""
-    return km.NANO.replace(vocab_size=text.tokenizer.vocab_size, num_attention_heads=8)
-
-
 def record(point: Point, text: Corpus, steps: int = STEPS) -> dict[str, Any]:
     """Train one point; returns its series, every second update, and what fixes it.
 
     The run ends early where loss or gradient is no longer finite; `broke_at` then is that update (1-based), else None.
     """
     torch.manual_seed(point.seed)
-    config, step_config, began = model_config(text), StepConfig(tau=point.tau), time.perf_counter()
+    config, step_config, began = small_config(text), StepConfig(tau=point.tau), time.perf_counter()
     model = km.KimiMini(config, torch.float32)
     optimizer = _optimizer(model, point)
     tokens_N = corpus.mix(text, STEPS * LENGTH * SIZE + 1, seed=TEXT_SEED)
     batches = TokenStream(tokens_N, sequence_length=LENGTH, batch_size=SIZE, seed=point.seed, vocab_size=config.vocab_size)
     loss, maxima, log_gamma, broke_at = [], [], [], None
     scaled_LH = torch.zeros(config.num_hidden_layers, config.num_attention_heads)
-    for step in tqdm(range(steps), desc=point.name, leave=False):
-        for group in optimizer.param_groups:
-            group["lr"] = point.lr * wsd_factor(step, warmup=WARMUP, total=STEPS, decay=0)
-        try:
-            report = train_step(model, optimizer, [next(batches)], next_token_loss, step_config)
-        except (FloatingPointError, ValueError) as broken:  # ValueError: qk_clip_ refuses a maximum that is infinite
-            broke_at = step + 1
-            tqdm.write(f"{point.name}, update {broke_at}: {broken}")
-            break
-        scaled_LH += report.gamma_LH.log()
-        if (step + 1) % EVERY == 0:
-            loss.append(report.loss)
-            maxima.append(report.stats.max_logits_LH.numpy().copy())
-            log_gamma.append(scaled_LH.numpy().copy())
+    rates = [point.lr * wsd_factor(step, warmup=WARMUP, total=STEPS, decay=0) for step in range(steps)]
+    step = 0
+    try:
+        for step, report in enumerate(updates(model, optimizer, batches, rates, step_config, point.name), 1):
+            scaled_LH += report.gamma_LH.log()
+            if step % EVERY == 0:
+                loss.append(report.loss)
+                maxima.append(report.stats.max_logits_LH.numpy().copy())
+                log_gamma.append(scaled_LH.numpy().copy())
+    except (FloatingPointError, ValueError) as broken:  # ValueError: qk_clip_ refuses a maximum that is infinite
+        broke_at = step + 1
+        tqdm.write(f"{point.name}, update {broke_at}: {broken}")
     return {
         "made_by": "python -m runs.muonclip",
         "point": {"optimizer": point.optimizer, "lr": point.lr, "tau": _tau(point.tau), "seed": point.seed},
@@ -105,8 +97,7 @@ def record(point: Point, text: Corpus, steps: int = STEPS) -> dict[str, Any]:
         "loss": pack(loss), "max_logits_asinh": pack(np.arcsinh(maxima)), "log_gamma": pack(log_gamma),
         "step_config": {**asdict(step_config), "tau": _tau(point.tau)},
         "model": config.to_hf(), "text": text.provenance["files"]["tokenizer.json"],
-        "versions": {"kimi_mini": km.__version__, "torch": torch.__version__, "python": platform.python_version()},
-        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
+        **made_here(),
         "seconds": round(time.perf_counter() - began, 1),
     }  # fmt: skip
 
@@ -125,35 +116,7 @@ def _optimizer(model: km.KimiMini, point: Point) -> torch.optim.Optimizer:
 
 def main(argv: list[str] | None = None) -> None:
     """Record what is not there yet."""
-    args = _arguments(argv)
-    mine = points()[args.shard[0] :: args.shard[1]]
-    missing = [point for point in mine if not _file(args.out, point).exists()]
-    if args.list:
-        print("\n".join(f"{'missing' if point in missing else 'done':8}{point.name}" for point in mine))
-        return
-    text = corpus.load()
-    for point in tqdm(missing, desc="points"):
-        write_json(_file(args.out, point), record(point, text, args.steps))
-
-
-def _file(folder: Path, point: Point) -> Path:
-    return folder / f"{point.name}.json"
-
-
-def _shard(text: str) -> tuple[int, int]:
-    index, count = map(int, text.split("/"))
-    if not 0 <= index < count:
-        raise argparse.ArgumentTypeError(f"{text}; expected I/N with 0 <= I < N, such as 0/2")
-    return index, count
-
-
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--list", action="store_true", help="print the points and stop")
-    parser.add_argument("--shard", type=_shard, default=(0, 1), metavar="I/N", help="only every N-th point, from the I-th")
-    parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help="updates a run (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER", help="default: %(default)s")
-    return parser.parse_args(argv)
+    run_points(argv, doc=__doc__, points=points(), record=record, folder=FOLDER, seconds=30)
 
 
 if __name__ == "__main__":

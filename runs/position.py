@@ -13,11 +13,9 @@ examples:
 
 from __future__ import annotations
 
-import argparse
-import platform
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,10 +29,11 @@ from kimi_mini.config import ModelConfig, YarnScaling
 from kimi_mini.corpus.draw import Draw
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.optim import OptimConfig, build_optimizer, wsd_factor
-from kimi_mini.train import StepConfig, TokenStream, next_token_loss, train_step
+from kimi_mini.train import TokenStream
 from kimi_mini.viz.position_layout import read_half_split_
-from runs.muonclip import _shard
-from runs.output import write_json
+from runs.output import made_here
+from runs.points import run_points
+from runs.training import small_config, updates
 
 FOLDER = Path("book/data/position")
 SHORT, LONGER, LONG = 64, 512, 2048  # positions: trained, trained a little more, read; as 4k, 32k and 128k stand to each other
@@ -46,10 +45,8 @@ WINDOWS, SEEDS, TEXT_SEED = 12, (0, 1, 2), 0
 
 
 def model_config(text: Corpus) -> ModelConfig:
-    """NANO with eight heads a layer, eight clocks, and the book's tokenizer. Of the clocks, three finish a lap within SHORT."""
-    return km.NANO.replace(
-        vocab_size=text.tokenizer.vocab_size, num_attention_heads=8, qk_rope_head_dim=16, max_position_embeddings=LONG
-    )
+    """The runs' small model with eight clocks, of which three finish a lap within SHORT."""
+    return small_config(text, qk_rope_head_dim=16, max_position_embeddings=LONG)
 
 
 def yarn(factor: float, original: int = SHORT, mscale: float = 1.0, beta_fast: float = 1.0) -> YarnScaling:
@@ -84,35 +81,27 @@ def record(seed: int, text: Corpus, steps: int = STEPS, longer_steps: int = LONG
     model = km.KimiMini(config, torch.float32)
     optimizer = build_optimizer(model, OptimConfig(lr=LR))
     tokens_N = corpus.mix(text, (STEPS + LONGER_STEPS) * TOKENS + 1, seed=TEXT_SEED)
-    rates = [wsd_factor(step, warmup=WARMUP, total=STEPS, decay=DECAY) for step in range(steps)]
-    longer = [LONGER_RATE * wsd_factor(i, warmup=0, total=LONGER_STEPS, decay=LONGER_DECAY) for i in range(longer_steps)]
+    rates = [LR * wsd_factor(step, warmup=WARMUP, total=STEPS, decay=DECAY) for step in range(steps)]
+    longer = [LR * LONGER_RATE * wsd_factor(i, warmup=0, total=LONGER_STEPS, decay=LONGER_DECAY) for i in range(longer_steps)]
     first, second = np.split(tokens_N, [STEPS * TOKENS + 1])
-    train_loss = _train(model, optimizer, _batches(first, SHORT, seed, config), rates, f"seed {seed}")
+    short_batches, long_batches = _batches(first, SHORT, seed, config), _batches(second, LONGER, seed, config)
+    train_loss = [report.loss for report in updates(model, optimizer, short_batches, rates, what=f"seed {seed}")]
     losses = {"short": _read_all(model, "short", text)}
-    _train(model, optimizer, _batches(second, LONGER, seed, config), longer, f"seed {seed}, longer")
+    for _ in updates(model, optimizer, long_batches, longer, what=f"seed {seed}, longer"):
+        pass
     losses["longer"] = _read_all(model, "longer", text)
     return {
         "made_by": "python -m runs.position", "seed": seed, "steps": steps, "longer_steps": longer_steps,
         "short": SHORT, "longer": LONGER, "long": LONG, "windows": WINDOWS, "lr": LR, "tokens_per_update": TOKENS,
         "train_loss": [round(loss, 4) for loss in train_loss], "losses": losses,
         "model": config.to_hf(), "text": text.provenance["files"]["tokenizer.json"],
-        "versions": {"kimi_mini": km.__version__, "torch": torch.__version__, "python": platform.python_version()},
-        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
+        **made_here(),
         "seconds": round(time.perf_counter() - began, 1),
     }  # fmt: skip
 
 
 def _batches(tokens_N: np.ndarray, length: int, seed: int, config: ModelConfig) -> TokenStream:
     return TokenStream(tokens_N, sequence_length=length, batch_size=TOKENS // length, seed=seed, vocab_size=config.vocab_size)
-
-
-def _train(model, optimizer, batches: TokenStream, factors: list[float], what: str) -> list[float]:
-    losses = []
-    for factor in tqdm(factors, desc=what, leave=False):
-        for group in optimizer.param_groups:
-            group["lr"] = LR * factor
-        losses.append(train_step(model, optimizer, [next(batches)], next_token_loss, StepConfig()).loss)
-    return losses
 
 
 # ---- reading -----------------------------------------------------------------------------------------------------------
@@ -160,29 +149,20 @@ def _read_all(model: km.KimiMini, stage: str, text: Corpus) -> dict[str, list[fl
 # ---- the command -------------------------------------------------------------------------------------------------------
 
 
+class Seed(NamedTuple):
+    """One point: a model of its own, read in every way."""
+
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"seed{self.seed}"
+
+
 def main(argv: list[str] | None = None) -> None:
     """Record what is not there yet."""
-    args = _arguments(argv)
-    mine = list(SEEDS[args.shard[0] :: args.shard[1]])
-    missing = [seed for seed in mine if not _file(args.out, seed).exists()]
-    if args.list:
-        print("\n".join(f"{'missing' if seed in missing else 'done':8}seed{seed}" for seed in mine))
-        return
-    text = corpus.load()
-    for seed in tqdm(missing, desc="points"):
-        write_json(_file(args.out, seed), record(seed, text))
-
-
-def _file(folder: Path, seed: int) -> Path:
-    return folder / f"seed{seed}.json"
-
-
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--list", action="store_true", help="print the points and stop")
-    parser.add_argument("--shard", type=_shard, default=(0, 1), metavar="I/N", help="only every N-th point, from the I-th")
-    parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER", help="default: %(default)s")
-    return parser.parse_args(argv)
+    points = map(Seed, SEEDS)
+    run_points(argv, doc=__doc__, points=points, record=lambda at, text: record(at.seed, text), folder=FOLDER, seconds=120)
 
 
 if __name__ == "__main__":

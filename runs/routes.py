@@ -12,7 +12,6 @@ examples:
 from __future__ import annotations
 
 import argparse
-import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ from kimi_mini.hub.mini import weights_sha256
 from kimi_mini.model import MoE, Router, Routing
 from kimi_mini.viz.routing_runs import pack_scores
 from kimi_mini.viz.routing_share import foretold_share, joint, kind
-from runs.output import write_json
+from runs.output import made_here, write_json
 
 FOLDER = Path("book/data/routes")
 DOMAINS = ("plays", "code", "maths", "facts")
@@ -188,8 +187,7 @@ def _provenance(model: km.KimiMini, began: float) -> dict[str, Any]:
         "made_by": "python -m runs.routes", "weights": weights_sha256(corpus.files.data_folder()), "seed": 0,
         "experts": model.config.n_routed_experts, "chosen_per_token": model.config.num_experts_per_tok,
         "scale": model.config.routed_scaling_factor,
-        "versions": {"kimi_mini": km.__version__, "torch": torch.__version__, "python": platform.python_version()},
-        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
+        **made_here(),
         "seconds": round(time.perf_counter() - began, 1),
     }  # fmt: skip
 

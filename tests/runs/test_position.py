@@ -27,12 +27,12 @@ def model(text):
 
 def test_a_point_is_made_once(tmp_path, capsys, monkeypatch):
     made = []
-    monkeypatch.setattr(position, "record", lambda seed, text: made.append(seed) or {"seed": seed})
+    monkeypatch.setattr(position, "record", lambda seed, text: made.append(seed) or {"seconds": 1.5})
     for _ in range(2):
         position.main(["--out", str(tmp_path), "--shard", "1/2"])
-    assert made == [1] and json.loads((tmp_path / "seed1.json").read_text()) == {"seed": 1}
+    assert made == [1] and json.loads((tmp_path / "seed1.json").read_text()) == {"seconds": 1.5}
     position.main(["--out", str(tmp_path), "--list"])
-    assert capsys.readouterr().out.split() == ["missing", "seed0", "done", "seed1", "missing", "seed2"]
+    assert capsys.readouterr().out.splitlines()[-4:-1] == ["missing seed0", "done    seed1", "missing seed2"]
 
 
 def test_three_of_eight_clocks_finish_a_lap_in_training(text):

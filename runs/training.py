@@ -1,0 +1,35 @@
+"""The loop of the runs that train: one update per learning rate, each with its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from tqdm import tqdm
+
+import kimi_mini as km
+from kimi_mini.corpus.files import Corpus
+from kimi_mini.train import StepConfig, StepReport, TokenStream, next_token_loss, train_step
+
+
+def updates(
+    model: km.KimiMini,
+    optimizer: torch.optim.Optimizer,
+    batches: TokenStream,
+    rates: Iterable[float],
+    config: StepConfig | None = None,
+    what: str = "updates",
+) -> Iterator[StepReport]:
+    """Train at each of `rates` in turn, one batch an update, and yield its report; `what` names the progress bar.
+
+    Raises as `train_step` does, which leaves the weights of that update untouched.
+    """
+    for rate in tqdm(rates, desc=what, leave=False):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        yield train_step(model, optimizer, [next(batches)], next_token_loss, config or StepConfig())
+
+
+def small_config(text: Corpus, **changes) -> km.ModelConfig:
+    """NANO with eight heads a layer and the book's tokenizer, and what else a run changes."""
+    return km.NANO.replace(**{"vocab_size": text.tokenizer.vocab_size, "num_attention_heads": 8} | changes)
