@@ -7,7 +7,6 @@ the process that holds it, however that ends.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
@@ -65,6 +64,8 @@ class JobLog:
             self.added += 1
 
     def _lock_file(self) -> None:
+        import fcntl  # Linux and macOS; only here, so that the rest of the part can be used elsewhere
+
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

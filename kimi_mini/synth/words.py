@@ -99,6 +99,7 @@ class Clause:
     senses: dict[str, bool] = field(default_factory=dict)
     text: str = ""
     leads: bool = False  # begins with a name
+    borrowed: bool = False  # the names are those of a clause before
     turns: int = 0  # negations, and words that stand for their opposite
 
     @property
@@ -160,7 +161,8 @@ def names_in(text: str, surely: bool = False) -> set[str]:
                 following = words[place + 1].group() if place + 1 < len(words) else ""
                 if following[:1].isupper() and following.lower() not in _FUNCTION:
                     found.add(word)
-    return found if surely else found | {word for word in openers if _looks_like_a_name(word)}
+    small = set(re.findall(r"\b[^\W\d_A-Z][^\W\d_]*", text))  # what stands in lower case elsewhere is no name
+    return found if surely else found | {w for w in openers if _looks_like_a_name(w) and w.lower() not in small}
 
 
 def full_names(text: str, names: set[str]) -> set[tuple[str, str]]:
@@ -194,6 +196,7 @@ def clauses(text: str, names: set[str]) -> list[Clause]:
             found.append(clause)
             if clause.leads or not subject:
                 subject = set(clause.names)
+            clause.borrowed = not clause.names
             clause.names = clause.names or set(subject)
     return found
 
