@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attempts", default=3, help="at a chunk that is refused (default: %(default)s)", **number)
     parser.add_argument("--workers", default=4, help="requests at a time (default: %(default)s)", **number)
     parser.add_argument("--temperature", type=float, default=0.8, metavar="X", help="of the writer (default: %(default)s)")
-    parser.add_argument("--timeout", type=float, default=60, metavar="S", help="seconds a server has (default: %(default)s)")
+    parser.add_argument(
+        "--timeout", type=float, default=60, metavar="S", help="seconds a server may be silent (default: %(default)s)"
+    )
     parser.add_argument("--seed", default=0, help="sent with each request (default: %(default)s)", **number)
 
 

@@ -61,7 +61,7 @@ class _Passing(Exception):
 
 
 class OpenAIEndpoint:
-    """A server's chat completions, with a time-out per request and patience with 429, 5xx, silence and broken answers.
+    """A server's chat completions, with patience for 429, 5xx, broken answers, and silence of more than `timeout` seconds.
 
     `url` ends where the API begins, as in http://localhost:8000/v1. After `tries` failed requests, waiting twice as long
     after each (or what Retry-After says), it raises EndpointError. A request that the server calls wrong is not repeated.

@@ -41,6 +41,7 @@ _OPERATIONS = {
 _INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
 _TERM = r"(?:\d|\bx\b|[ +*/().-])"
 _STATEMENT = re.compile(rf"(?=[\d(x+-]){_TERM}+(?:[=<]{_TERM}+)+")
+_SIGNS = str.maketrans("×·÷−", "**/-")
 _LIST_MARK = re.compile(r"^\s*(?:\d+[.)]|[-*])\s+", re.MULTILINE)
 
 
@@ -71,15 +72,20 @@ def verify(source: str, note: str) -> tuple[Problem, ...]:
     wanted = [" ".join(statement.split()) for statement in statements(source)]
     problems += [Problem("missing", f"{statement} is gone") for statement in wanted if statement not in said]
     answer = source.rsplit("Answer:", 1)[1].strip()
-    if not answers(note, answer):
+    if not answers(_plain(note), answer):
         problems.append(Problem("answer", f"{answer} is not there"))
     return tuple(problems)
 
 
 def statements(text: str) -> list[str]:
     """The equations and comparisons of a text, in order: "3 * 4 = 12", "7 < 9", with x where a text has it."""
-    found = (match.group().strip(" .") for match in _STATEMENT.finditer(_LIST_MARK.sub("", text)))
-    return [statement for statement in found if re.search(r"\d", statement)]
+    found = (match.group().strip(" .=<") for match in _STATEMENT.finditer(_LIST_MARK.sub("", _plain(text))))
+    return [statement for statement in found if re.search(r"\d", statement) and re.search("[=<]", statement)]
+
+
+def _plain(text: str) -> str:
+    """The signs of this file for others of the same meaning, and no commas in thousands."""
+    return re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text.translate(_SIGNS))
 
 
 def holds(statement: str) -> bool:

@@ -13,6 +13,8 @@ from kimi_mini.synth import answers, wilson_interval
         ("The answer is 1.5", "1", False),
         ("The answer is 0.1", "1", False),
         ("There are 1,000.", "1", False),
+        ("It is 1/2.", "1", False),
+        ("It is 1/2.", "2", False),
         ("1, of course", "1", True),
         ("On the Corla.", "corla", True),
         ("On the Corlabury.", "Corla", False),

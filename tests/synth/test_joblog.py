@@ -49,12 +49,39 @@ def test_a_torn_last_line_is_dropped_and_the_next_one_is_whole(tmp_path, cut):
     assert [json.loads(line)["job"] for line in path.read_text().split("\n")[:-1]] == ["before", "a"]
 
 
-@pytest.mark.parametrize("content", ["garbage\n", '{"job": 1}\n', "[]\n", '{"job": "a", "verdict": "accepted"}\n\n{"job"'])
+GOOD = '{"job": "a", "verdict": "accepted"}\n'
+
+
+@pytest.mark.parametrize(
+    "content", ["garbage\n", '{"job": 1}\n', "[]\n", f'{GOOD}\n{{"job"', "my only copy", f"{GOOD}a note", f'{GOOD}{{"jobs": ']
+)
 def test_a_file_that_is_no_log_is_left_alone(tmp_path, content):
     (tmp_path / "log").write_text(content)
     with pytest.raises(ValueError, match="line [12], is no record of a job"):
         JobLog(tmp_path / "log")
-    assert (tmp_path / "log").read_text().startswith(content[: content.rfind("\n") + 1])
+    assert (tmp_path / "log").read_text() == content
+
+
+@pytest.mark.parametrize("tail", ['{"j', '{"job": "b", "verd', "\0\0\0", '{"job"\0\0'])
+def test_what_a_cut_leaves_behind_is_recognised(tmp_path, tail):
+    (tmp_path / "log").write_text(GOOD + tail)
+    with JobLog(tmp_path / "log") as log:
+        assert log.accepted("a")
+    assert (tmp_path / "log").read_text() == GOOD
+
+
+def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
+    with JobLog(tmp_path / "log") as log:
+        log.append({"verdict": "accepted", "job": "a"})
+        write = os.write
+        with monkeypatch.context() as patch:
+            patch.setattr("os.write", lambda file, line: write(file, line[:9]))
+            with pytest.raises(OSError, match="only 9 of"):
+                log.append(RECORD | {"job": "b"})
+        assert (tmp_path / "log").read_text() == GOOD and not log.accepted("b")
+        log.append(RECORD | {"job": "b"})
+    with JobLog(tmp_path / "log") as log:
+        assert log.accepted("a") and log.accepted("b")
 
 
 def test_a_second_process_is_refused_while_the_first_lives(tmp_path):

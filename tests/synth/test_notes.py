@@ -46,6 +46,11 @@ def test_what_does_not_hold(false):
     assert not holds(false)
 
 
+def test_what_models_write_is_read():
+    assert statements("1. 1,200 × 3 = 3,600\n2) 8 − 3 = ?\n- 7 ÷ 2 = 3.5, so what.") == ["1200 * 3 = 3600", "7 / 2 = 3.5"]
+    assert verify("Question: What is 600 * 2?\n600 * 2 = 1200\nAnswer: 1200\n", "600 × 2 = 1,200") == ()
+
+
 def test_a_power_tower_is_no_arithmetic():
     assert not holds("9 ** 9 ** 9 = 1")
 
