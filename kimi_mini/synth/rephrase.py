@@ -60,6 +60,9 @@ class _Stopped(Exception):
     """The run ends; what is begun is left for the next."""
 
 
+_EXPECTED = (_Refused, _Stopped, EndpointError, type(None))
+
+
 class _Run:
     """One call of `rephrase`: what its threads share."""
 
@@ -107,7 +110,7 @@ class _Run:
                 messages, seed=seed, max_tokens=_max_tokens(chunk), temperature=self.settings.temperature
             )
             text = answer.text.strip()
-            cut = (Problem("cut", "the answer was cut off"),) if answer.finish == "length" else ()
+            cut = (Problem("cut", "the answer was cut off"),) if answer.finish in ("length", "content_filter") else ()
             problems = cut or check(chunk, text, previous)
             if self.judge_by and not problems:
                 problems = judge(self.judge_by, chunk, text, seed)
@@ -144,7 +147,9 @@ def rephrase(
         run = _Run(log, endpoint, judge_by, settings, count)
         futures = [pool.submit(run.version, *task) for task in tasks]
         try:
-            for _ in as_completed(futures):
+            for future in as_completed(futures):
+                if not isinstance(future.exception(), _EXPECTED):
+                    run.stop.set()
                 progress()
         finally:
             run.stop.set()  # the requests under way end, no new ones begin, and what the log holds is still read
@@ -153,7 +158,7 @@ def rephrase(
             results = [future.result() for future, failure in zip(futures, failures, strict=True) if not failure]
             lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in results]
             write_whole(Path(out_path), "".join(lines).encode())
-    unexpected = [failure for failure in failures if not isinstance(failure, _Refused | _Stopped | EndpointError | None)]
+    unexpected = [failure for failure in failures if not isinstance(failure, _EXPECTED)]
     if unexpected:
         raise unexpected[0]
     refused = sum(isinstance(failure, _Refused) for failure in failures)

@@ -22,7 +22,7 @@ _FRAME = frozenset(
     recall remember said say says short story summary tell tells text think told traveller travellers visitor visitors
     word words""".split()
 )
-# Wordings of one thing; the first is its name. A sign before a word turns its sense round.
+# Wordings of one thing; the first is its name. A sign before a word turns its sense round; close_d is "closed", not "near".
 _SENSES = """
     found establish begin date set start origin
     know famous renown celebrate noted reputation
@@ -86,7 +86,8 @@ _UNITS = """zero - two three four five six seven eight nine ten eleven twelve th
     eighteen nineteen"""
 _NUMBER_WORDS = {word: value for value, word in enumerate(_UNITS.split()) if word != "-"}
 _TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-_WORD = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?|[^\W\d_]+(?:['’][^\W\d_]+)*(?:-[^\W\d_]+)*")
+_DIGITS = r"(?:(?<!\w)[+-])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+_WORD = re.compile(rf"{_DIGITS}|[^\W\d_]+(?:['’][^\W\d_]+)*(?:-[^\W\d_]+)*")
 _SPLIT = re.compile(r"[,;:()—–]\s+|\s[—–-]\s|\b(?:and|but|while|whereas|although|because|where|which|who)\b")
 
 
@@ -107,9 +108,9 @@ class Clause:
         return self.names | set(self.numbers) | set(self.senses)
 
 
-def number_in(word: str, after: str = "") -> str | None:
+def number_in(word: str) -> str | None:
     """The number that `word` writes, in digits: "1,342", "twelve" and "forty-two" are numbers, "one" is not."""
-    if re.fullmatch(r"[+-]?\d[\d,]*(?:\.\d+)?", word):
+    if re.fullmatch(_DIGITS, word):
         return word.replace(",", "").lstrip("+")
     tens, _, units = word.lower().partition("-")
     if tens in _TENS and (not units or units == "one" or units in _NUMBER_WORDS):
@@ -186,7 +187,7 @@ def clauses(text: str, names: set[str]) -> list[Clause]:
     found: list[Clause] = []
     subject: set[str] = set()
     for sentence in sentences(text):
-        harmless = [span for match in _NO_NEGATION.finditer(sentence) for span in [match.span()]]
+        harmless = [match.span() for match in _NO_NEGATION.finditer(sentence)]
         start = 0
         for end in [*(m.start() for m in _SPLIT.finditer(sentence)), len(sentence)]:
             clause = _clause(sentence[start:end], names, start, harmless)
