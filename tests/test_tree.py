@@ -23,6 +23,7 @@ RANKS = [
     {"train"},
     {"rl", "synth", "serve", "parallel"},
     {"claims"},
+    {"unpublished"},
     {"viz", "cli", "labs"},
 ]
 RANK_OF = {name: rank for rank, names in enumerate(RANKS) for name in names}
