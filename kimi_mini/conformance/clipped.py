@@ -102,7 +102,8 @@ def _only_rounded(clip: Clip) -> bool:
     before, after = clip.seen
     others = [h for h in range(clip.layout.heads) if h not in clip.clipped_heads]
     pairs = [(before.logits_BHTT[:, others], after.logits_BHTT[:, others]), (before.values_BTHM, after.values_BTHM)]
-    pairs += [(parts_of(clip.before, clip.layout)[name], parts_of(clip.after, clip.layout)[name]) for name in ("k_rope", "o")]
+    shared = ("k_rope", "o") if clip.layout.kind == "mla" else ("o",)
+    pairs += [(parts_of(clip.before, clip.layout)[name], parts_of(clip.after, clip.layout)[name]) for name in shared]
     return all(bool((a - b).abs().max() <= EXACT * b.abs().max()) for b, a in pairs)
 
 

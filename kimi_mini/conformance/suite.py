@@ -7,7 +7,7 @@ The protocol, one callable of the user's for each kind; `layout` is a `Layout`, 
     max-logits  max_logits(micro_batches, scale) -> [heads]
                 micro_batches: a list of (q_BTHN, k_BTGN), turned and ready; all belong to one step
     qk-clip     clip(weights, max_logits_H, tau, layout)
-                weights: a dict of [out, in] tensors in float64, to be written into; or return a dict of new ones
+                weights: a dict of [out, in] tensors in float64; write into them, put new ones in, or return a dict of new ones
     muonclip    make(weights, layout, *, lr, weight_decay, momentum, tau) -> step
                 step(micro_batches): one update of `weights`, whose .grad are set; the statistic is the callable's own
 
