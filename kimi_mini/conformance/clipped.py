@@ -13,6 +13,7 @@ from .report import Failed
 
 EXACT = 1e-6  # relative; leaves room for factors computed in single precision
 _ROUNDED = "Only rounding: the weights went through a lower precision than the float64 that they came in."
+_BROKEN = "Weights are not finite any more: a root of a negative number, or a division by zero."
 _CAUSE_VALUES = "Keys and values share a matrix, or a name, and the factor went to all of it. Values take no factor."
 _CAUSE_SHARED = "All heads read this key: a factor for one head is a factor for all. The rotary query takes gamma whole."
 
@@ -35,6 +36,10 @@ class Clip:
     def changed(self) -> list[str]:
         """Names of the weights that are not the same bit by bit."""
         return [name for name, weight in self.before.items() if not weight.equal(self.after[name])]
+
+    @property
+    def finite(self) -> bool:
+        return all(bool(weight.isfinite().all()) for weight in self.after.values())
 
     @property
     def clipped_heads(self) -> list[int]:
@@ -154,6 +159,8 @@ def _split(clip: Clip) -> str:
 
 
 def _cause(clip: Clip) -> str:
+    if not clip.finite:
+        return _BROKEN
     if not clip.changed:
         return "No weight changed. Was a copy scaled: mul without its underscore, a reshape that copies, a clone?"
     head = clip.clipped_heads[0]
@@ -187,6 +194,8 @@ def _down_cause(clip: Clip) -> str:
 
 def _cause_others(clip: Clip) -> str:
     layout = clip.layout
+    if not clip.finite:
+        return _BROKEN
     if _only_rounded(clip):
         return _down_cause(clip) or _ROUNDED
     if layout.kind == "mla" and not _same_part(clip, "k_rope"):
@@ -198,8 +207,8 @@ def _cause_others(clip: Clip) -> str:
         return "One factor for all heads: the worst head's. Each head is to have its own."
     if layout.kind == "gqa" and all(exact and factor < 1 for factor, exact in factors):
         return (
-            "A key that several heads share was scaled. Leave it, and give gamma whole to the query; or make up for it in the \
-queries of all heads of the group."
+            "A key that several heads share was scaled. Leave it, and give gamma whole to the query; or make up for it in "
+            "the queries of all heads of the group."
         )
     return "Rows of other heads, or columns instead of rows, were scaled: in [out, in] weights a head is a block of rows."
 

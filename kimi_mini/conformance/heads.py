@@ -5,7 +5,7 @@ Legend: B batch, T tokens, H heads, N query/key width, M value width. Weights ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -30,17 +30,16 @@ class Layout:
                           kv_a_layernorm, k_nope_proj, v_proj, o_proj
         without q_latent  no q_a_proj and q_a_layernorm; fused, q_b_proj is called q_proj
 
-    In mha and gqa every row is rotary (nope is 0). In gqa, query head h reads key head h // (heads // kv_heads).
+    In mha and gqa every row is rotary (nope is 0), values are as wide as keys, and hidden is heads * qk_dim. In gqa, query head
+    h reads key head h // (heads // kv_heads).
     """
 
     kind: str = "mla"
     fused: bool = True
     q_latent: bool = True
-    heads: int = 4
-    hidden: int = 24
-    value: int = 5
-    q_rank: int = 12
-    kv_rank: int = 8
+    heads: int = field(default=4, init=False)
+    q_rank: int = field(default=12, init=False)
+    kv_rank: int = field(default=8, init=False)
 
     def __post_init__(self) -> None:
         require(self.kind in KINDS, "layout", self.kind, " or ".join(map(repr, KINDS)))
@@ -49,6 +48,15 @@ class Layout:
     @property
     def kv_heads(self) -> int:
         return self.heads // 2 if self.kind == "gqa" else self.heads
+
+    @property
+    def hidden(self) -> int:
+        """Width of the inputs; in mha and gqa that of all heads together."""
+        return 24 if self.kind == "mla" else self.heads * self.qk_dim
+
+    @property
+    def value(self) -> int:
+        return 5 if self.kind == "mla" else self.qk_dim
 
     @property
     def nope(self) -> int:

@@ -118,7 +118,7 @@ _PLACES: tuple[dict[str, Any], ...] = (
         function="kimi_mini.model.mla:MLA.rescale_qk_",
         changes=((_Q_ROPE, "self.q_up_rope.mul_(gamma**alpha)"),),
         explanation="The rotary key takes nothing, so the rotary query must take gamma whole. With the root, the rotary "
-        "part of each logit shrinks too little, and the head stays above tau.",
+        "part of each logit shrinks too little, and the head can stay above tau.",
         killed_by="qk-clip.clipped-heads",
     ),
     dict(
@@ -260,8 +260,9 @@ _OPTIMIZER: tuple[dict[str, Any], ...] = (
                 "    orthogonal_AB = orthogonal_AB.view_as(ahead_AB)",
             ),
         ),
-        explanation="A slab of experts is many matrices. Flattened into one tall matrix they share one budget: each "
-        "expert gets a fraction of its update, and one with a small gradient almost none.",
+        explanation="Matrices of one shape go through Newton-Schulz together, each for itself. Flattened into one "
+        "tall matrix they share one budget: each gets a fraction of its update, and one with a small gradient "
+        "almost none.",
         killed_by="muon.stack",
     ),
 )

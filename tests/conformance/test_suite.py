@@ -92,6 +92,28 @@ def test_the_synthetic_heads_are_as_loud_as_they_should_be(layout, seed):
     torch.testing.assert_close(look(weights, layout, x_BTD).max_logits_H, torch.tensor(WANTED, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("kind", ["mha", "gqa", "mla"])
+def test_split_and_fused_weights_are_the_same_heads(kind):
+    seen = []
+    for fused in (True, False):
+        weights, x_BTD = draw(Layout(kind, fused), 0)
+        seen.append(look(weights, Layout(kind, fused), x_BTD))
+    torch.testing.assert_close(*seen)
+
+
+@pytest.mark.parametrize("q_latent", [True, False])
+def test_fused_mla_is_the_layout_of_the_package(q_latent):
+    from kimi_mini.model.rope import rope_table
+
+    layout = Layout(q_latent=q_latent)
+    weights, x_BTD = draw(layout, 0)
+    weights["kv_a_proj_with_mqa"][layout.kv_rank :] = 0  # the turns differ: without rotary keys the content is left
+    model = adapters._around(weights, layout).double()
+    rope = rope_table(model.config, torch.arange(x_BTD.shape[1])[None], torch.float64)
+    _, max_logits_H = model.blocks[0].attn(x_BTD, rope)
+    torch.testing.assert_close(look(weights, layout, x_BTD).max_logits_H, max_logits_H)
+
+
 # ---- what is wrong fails, by name ------------------------------------------------------------------------------------
 
 REASONS = {
