@@ -12,7 +12,7 @@ kimi_mini/conformance/suite.py tells more of it, heads.py which weights a layout
 looks at the update only roughly: check its optimizer with --kind muon as well.
 
 Exit status 0 if all checks passed, 1 if some failed, 2 for bad input. The code is imported and runs with your own rights,
-without a sandbox: check only code that you would run anyway.
+without a sandbox and without a time limit: check only code that you would run anyway.
 
 examples:
   python -m kimi_mini conformance kimi_mini.conformance.adapters:torch_muon --kind muon

@@ -19,11 +19,11 @@ Pair = tuple[Tensor, Tensor]
 def logit_checks(layout: Layout, seed: int = 0) -> list[Check]:
     """All of them. The callable is `max_logits(micro_batches, scale)`, micro_batches a list of (q_BTHN, k_BTGN)."""
 
-    def check(name: str, required: str, make: Callable[[torch.Generator, Layout], list[Pair]], cause: str) -> Check:
+    def check(name: str, required: str, make: Callable[[torch.Generator, Layout], list[Pair]], more: str = "") -> Check:
         def run(callable_: Callable[..., Any]) -> str:
-            return _compared(callable_, make(torch.Generator().manual_seed(seed), layout), layout, cause)
+            return _compared(callable_, make(torch.Generator().manual_seed(seed), layout), layout)
 
-        return Check(name, required, _SOURCE, run)
+        return Check(name, required, _SOURCE + more, run)
 
     return [
         check(
@@ -31,12 +31,26 @@ def logit_checks(layout: Layout, seed: int = 0) -> list[Check]:
             "One number for each query head, [heads], the largest over all sequences of the batch"
             + (" (query head h reads key head h // group)." if layout.kind == "gqa" else "."),
             _per_head,
-            "",
         ),
-        check("scaled", "Logits as the softmax receives them: times the scale, here not 1/sqrt(d).", _scaled, ""),
-        check("causal", "Only logits that the causal mask lets through; a token sees itself.", _causal, ""),
-        check("signed", "The signed maximum: not of the absolute value, and not clamped at 0.", _signed, ""),
-        check("micro-batches", "The maximum over all micro-batches of the step, in whatever order.", _micro_batches, ""),
+        check(
+            "scaled",
+            "Logits as the softmax receives them: times the scale that is in force, here not 1/sqrt(d).",
+            _scaled,
+            ", with 1/sqrt(d) for the scale",
+        ),
+        check(
+            "causal",
+            "Only logits that the causal mask lets through to the softmax; a token sees itself.",
+            _causal,
+            ", which does not write the mask down",
+        ),
+        check(
+            "signed",
+            "The signed maximum: not of the absolute value, and not clamped at 0.",
+            _signed,
+            ", which has no absolute value",
+        ),
+        check("micro-batches", "The maximum over all micro-batches of the step, in whatever order.", _micro_batches),
         Check("no-memory", "A call knows nothing of the call before.", _SOURCE, lambda c: _no_memory(c, layout, seed)),
     ]
 
@@ -100,7 +114,7 @@ def _no_memory(callable_: Callable[..., Any], layout: Layout, seed: int) -> str:
     return _compared(callable_, quiet, layout, cause)
 
 
-def _compared(callable_: Callable[..., Any], batches: list[Pair], layout: Layout, cause: str) -> str:
+def _compared(callable_: Callable[..., Any], batches: list[Pair], layout: Layout, cause: str = "") -> str:
     scale = 1.7 * layout.scale  # not 1/sqrt(d), as with YaRN
     found_H = callable_([(q.clone(), k.clone()) for q, k in batches], scale)
     found_H = torch.as_tensor(found_H).detach().double().cpu()

@@ -55,10 +55,15 @@ def muon_checks(seed: int = 0) -> list[Check]:
             "stack",
             "Matrices do not share an update: of one shape or stacked [n, A, B], each gets its own, however small its "
             "gradient. Refusing parameters with three axes is fine.",
-            MOONLIGHT,
+            f"{ALGORITHM}, line 2: for every matrix",
             _stack,
         ),
-        check("zero", "A zero gradient gives decay alone, and no gradient nothing; no NaN.", MOONLIGHT, _zero),
+        check(
+            "zero",
+            "A zero gradient gives decay alone, and no gradient nothing; no NaN.",
+            f"{ALGORITHM}, lines 2-4 at G = 0",
+            _zero,
+        ),
     ]
 
 
