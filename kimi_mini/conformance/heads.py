@@ -31,7 +31,8 @@ class Layout:
         without q_latent  no q_a_proj and q_a_layernorm; fused, q_b_proj is called q_proj
 
     In mha and gqa every row is rotary (nope is 0), values are as wide as keys, and hidden is heads * qk_dim. In gqa, query head
-    h reads key head h // (heads // kv_heads).
+    h reads key head h // (heads // kv_heads). An adapter reads sizes from here (heads, kv_heads, nope, rope, qk_dim, value,
+    hidden, scale), since the synthetic layer is small.
     """
 
     kind: str = "mla"
