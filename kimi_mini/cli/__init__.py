@@ -13,7 +13,8 @@ import sys
 from . import account, conformance, evaluate, generate, rephrase, train
 
 _COMMANDS = {
-    "account": account, "train": train, "generate": generate, "eval": evaluate, "conformance": conformance, "rephrase": rephrase,
+    "account": account, "train": train, "generate": generate, "eval": evaluate, "conformance": conformance,
+    "rephrase": rephrase,
 }  # fmt: skip
 
 
