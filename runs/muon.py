@@ -1,9 +1,10 @@
 """Muon against AdamW: one small model trained by both at the same rates and decays, and what updates and weights look like.
 
-The sweep trains seed 0 for 300 updates at five rates with K2's decay, and at each optimizer's best rate without decay too. The
-best setting of each is then trained for 150, 300 and 600 updates with three seeds, Muon with and without decay for 800, and one
-model of MINI's shape by Muon for the spectra of its momenta. In every run AdamW learns embedding, head and norm gains at the
-same rate. Numbers stay, no weights: one file a point in book/data/muon; a second call skips the points that are there.
+The sweep trains seed 0 for 300 updates at five rates with K2's decay, and at each optimizer's best rate without decay too;
+AdamW, which is more sensitive, gets two more rates beside its best. The best setting of each is then trained for 150, 300 and
+600 updates with three seeds, Muon with and without decay for 800, and one model of MINI's shape by Muon for the spectra of its
+momenta. In every run AdamW learns embedding, head and norm gains at the same rate. Numbers stay, no weights: one file a point
+in book/data/muon; a second call skips the points that are there.
 
 examples:
   python -m runs.muon --list             the points, which of them are done, and what is missing (about 25 minutes of one core)
@@ -40,6 +41,7 @@ from runs.training import small_config, updates
 FOLDER = Path("book/data/muon")
 LENGTH, SIZE = 128, 8  # tokens of a sequence, sequences of an update
 LEARNING_RATES, K2_DECAY, SEEDS = (0.002, 0.004, 0.008, 0.016, 0.032), 0.1, (0, 1, 2)
+BETWEEN = (0.003, 0.006)  # for AdamW, whose loss changes more from one rate to the next
 SWEEP_STEPS, LENGTHS, TEXT_STEPS = 300, (150, 300, 600), 1000  # updates; the text is cut for the last of these numbers
 BEST = {"muon": 0.016, "adamw": 0.004}  # rates that the sweep found best; tests/runs/test_muon_claims.py asserts it
 DECAY_RATE, DECAY_STEPS = 0.016, 800  # rate x decay x updates is 1.3: long enough for a decay of 0.1 to bite
@@ -68,6 +70,7 @@ class Point:
 def points() -> list[Point]:
     """The sweep, MINI's shape, then the best settings and the decay study seed by seed; a run cut off leaves whole pictures."""
     sweep = [Point(how, lr) for how, lr in itertools.product(BEST, LEARNING_RATES)]
+    sweep += [Point("adamw", lr) for lr in BETWEEN]
     found = [Point(how, lr, decay=0.0) for how, lr in BEST.items()]
     mini = Point("muon", MINI_RATE, model="mini")
     study = []

@@ -7,8 +7,8 @@
   const MOST = 10; // iterations that can be pressed; Muon makes 5
   const OTHER = 20; // degrees: the axes of the circle that become the axes of the ellipse
   const HIGH = 170; // of the chart
-  const TOP = 1.4; // its largest value
-  const BAND = [0.7, 1.2];
+  const TOP = 2; // its largest value
+  const BAND = [0.65, 1.25];
   const inBand = (sigma) => sigma >= BAND[0] && sigma <= BAND[1];
   const radians = (degrees) => (degrees * Math.PI) / 180;
 
@@ -48,7 +48,7 @@
 
   function panel(stage, key, [x, y, side], name, matrix, kind) {
     const { marks } = stage;
-    const unit = side / 2 / 1.5;
+    const unit = side / 2 / 1.7;
     const [cx, cy] = [x + side / 2, y + 22 + side / 2];
     const [long, short] = KM.schulz.axes(matrix);
     marks.text(`${key}-name`, cx, y + 14, name, { anchor: "middle", className: "km-strong" });
@@ -57,7 +57,7 @@
     const [[a, b], [c, d]] = matrix;
     marks.shape(`${key}-spoke1`, cx, cy, `M0 0L${a * unit} ${-c * unit}`, "km-line km-ink-line");
     marks.shape(`${key}-spoke2`, cx, cy, `M0 0L${b * unit} ${-d * unit}`, "km-line km-spoke");
-    marks.text(`${key}-axes`, cx, y + 36 + side, `${number(long, 2)} and ${number(short, 2)}`, { anchor: "middle" });
+    marks.text(`${key}-axes`, cx, y + 42 + side, `${number(long, 2)} and ${number(short, 2)}`, { anchor: "middle" });
     return { cx, cy, unit };
   }
 
@@ -65,7 +65,7 @@
     const { width, state, revealed } = stage;
     const columns = width < 600 ? 2 : 4;
     const side = Math.min(width / columns, 200);
-    const place = (index) => [(index % columns) * (width / columns) + (width / columns - side) / 2, Math.floor(index / columns) * (side + 48), side];
+    const place = (index) => [(index % columns) * (width / columns) + (width / columns - side) / 2, Math.floor(index / columns) * (side + 54), side];
     stage.grip = panel(stage, "momentum", place(0), "momentum", found.m, "rest");
     if (revealed) {
       panel(stage, "muon", place(1), state.steps ? `Muon, ${state.steps}\u00d7` : "over its norm", found.muon, "optimizer");
@@ -78,7 +78,7 @@
         stage.marks.text(`cover-name-${index}`, x + side / 2, y + 26 + side / 2, "guess first", { anchor: "middle", className: "km-quiet" });
       }
     }
-    return (revealed ? Math.ceil(4 / columns) : 1) * (side + 48);
+    return (revealed ? Math.ceil(4 / columns) : 1) * (side + 54);
   }
 
   /* Lines over the iterations: the two axes, and dotted a value that starts at exactly 1. */
@@ -105,7 +105,7 @@
   function grid(stage, top, left, title) {
     const { marks, width } = stage;
     marks.text("chart-title", 0, top - 14, title, { className: "km-quiet" });
-    for (const tick of [0, 0.5, 1]) {
+    for (const tick of [0, 0.5, 1, 1.5]) {
       const y = top + HIGH * (1 - tick / TOP);
       marks.rect(`grid-${tick}`, left, y, width - left, tick === 1 ? 2 : 1, tick === 1 ? "km-axis" : "km-grid");
       marks.text(`grid-label-${tick}`, 0, y + 5, number(tick, 1), { className: "km-quiet" });
