@@ -61,7 +61,7 @@ def test_nothing_is_shown_before_a_guess(ellipse):
     assert covered.control("iterate").count() == 0 and "guess first" in covered.labels and "sign" not in covered.labels
     covered.lock(steps=2, confidence=90)
     assert (
-        "Your guess: 1.10, 90\u00a0% sure. It becomes 0.70, then 1.11, then 0.72"
+        "Your guess: 1.10, 90\u00a0% sure. An axis of exactly 1 becomes 0.70, then 1.11, then 0.72"
         in covered.root.locator(".km-guess").inner_text()
     )
     assert "your guess: 1.10" in covered.labels and "Adam" in covered.labels
@@ -132,21 +132,20 @@ def test_every_recorded_momentum_goes_through_the_packages_polynomial(ellipse, r
 
 def test_the_race_asks_first_and_then_says_what_the_rows_say(visual_at, recorded):
     shown = visual_at(PAGE, "muon-race")
-    assert "Muon" not in shown.labels and shown.control("budget").count() == 0
+    data = muon.race(recorded, SETTINGS, LENGTHS).data["runs"]
+    longest = max(data["adamw"]["lengths"])
+    assert "Muon" not in shown.labels
     shown.lock(steps=3, confidence=50)
-    ends = {
-        how: [
-            np.mean([run.end for run in muon.pick(recorded, matrices=how, lr=lr, decay=decay, steps=steps)])
-            for steps in LENGTHS
-        ]
-        for how, (lr, decay) in SETTINGS.items()
-    }
-    for steps, loss in zip(reversed(LENGTHS), reversed(ends["adamw"]), strict=True):
-        assert shown.value("loss") == pytest.approx(loss)
-        need = muon.updates_to(LENGTHS, ends["muon"], loss)
-        assert shown.value("need") == pytest.approx(-1 if need is None else need)
-        assert need is None or shown.value("share") == pytest.approx(need / steps)
-        shown.press("budget", "ArrowLeft")
+    ends = {how: [np.mean(seeds) for seeds in data[how]["ends"]] for how in data}
+    loss = ends["adamw"][data["adamw"]["lengths"].index(longest)]
+    need = muon.updates_to(LENGTHS, ends["muon"], loss)
+    assert shown.value("loss") == pytest.approx(loss) and shown.value("need") == pytest.approx(need)
+    assert shown.value("share") == pytest.approx(need / longest)
+    assert (
+        f"about {need:.0f}: {100 * need / longest:.0f}\u00a0% of the tokens" in shown.title
+        and "report: 52\u00a0%" in shown.labels
+    )
+    assert f"Your guess: {longest + 30} updates, 50" in shown.root.locator(".km-guess").inner_text()
 
 
 def test_the_page_fits_a_phone(ellipse):

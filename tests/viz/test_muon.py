@@ -13,7 +13,7 @@ from kimi_mini.viz import muon
 from kimi_mini.viz.muon_runs import GROUPS, group_of
 from kimi_mini.viz.series import unpack
 from kimi_mini.viz.stage import static_files
-from runs.muon import BEST, K2_DECAY, LENGTHS
+from runs.muon import BEST, K2_DECAY, LEARNING_RATES, LENGTHS
 
 FOLDER = ROOT / "book" / "data" / "muon"
 SETTINGS = {how: (lr, K2_DECAY) for how, lr in BEST.items()}
@@ -105,36 +105,41 @@ def test_updates_to_a_loss_lie_between_recorded_lengths():
     assert muon.updates_to([100, 400], [4.0, 2.0], 1.9) is None
 
 
-def test_the_race_draws_the_ends_of_the_three_seeds(runs):
-    figure = muon.race(runs, SETTINGS)
+def test_the_race_draws_the_ends_of_every_recorded_seed(runs):
+    figure = muon.race(runs, SETTINGS, LENGTHS)
     for how, (lr, decay) in SETTINGS.items():
         told = figure.data["runs"][how]
-        assert told["lengths"] == list(LENGTHS)
-        for steps, ends in zip(LENGTHS, told["ends"], strict=True):
-            found = muon.pick(runs, matrices=how, lr=lr, decay=decay, steps=steps)
-            assert ends == [run.end for run in found] and [run.seed for run in found] == [0, 1, 2]
+        for steps, ends in zip(told["lengths"], told["ends"], strict=True):
+            assert ends == [run.end for run in muon.pick(runs, matrices=how, lr=lr, decay=decay, steps=steps)]
+    assert figure.data["runs"]["muon"]["lengths"] == list(LENGTHS) and 300 in figure.data["runs"]["adamw"]["lengths"]
     assert json.dumps(figure.data)
 
 
+def test_the_sweep_draws_one_point_a_rate(runs):
+    adamw, trained = muon.sweep(runs, LEARNING_RATES).figure["data"]
+    for line, how in ((adamw, "adamw"), (trained, "muon")):
+        ends = [muon.pick(runs, matrices=how, lr=lr, steps=300, seed=0)[0].end for lr in LEARNING_RATES]
+        assert line["y"] == pytest.approx(ends, abs=1e-3) and line["x"] == list(LEARNING_RATES)
+
+
 def test_quiet_figures_draw_the_rows(runs):
-    figure = muon.entropy_by_group(runs, SETTINGS, LENGTHS).figure
+    figure = muon.entropy_by_group(runs, LEARNING_RATES, BEST).figure
+    assert len(figure["frames"]) == len(LEARNING_RATES) + 1
     fresh, adamw, trained = figure["frames"][-1]["data"]
-    found = muon.pick(runs, matrices="muon", lr=BEST["muon"], steps=600)
-    router = [run.entropy[run.groups == "router"].mean() for run in found]
+    run = muon.pick(runs, matrices="muon", lr=BEST["muon"], steps=300, seed=0)[0]
     assert trained["y"] == adamw["y"] == fresh["y"] == list(GROUPS)
-    assert trained["x"][-1] == pytest.approx(np.mean(router), rel=1e-3)
+    assert trained["x"][-1] == pytest.approx(run.entropy[run.groups == "router"].mean(), rel=1e-3)
+    assert fresh["x"][-1] == pytest.approx(run.entropy_start[run.groups == "router"].mean(), rel=1e-3)
     sizes = muon.update_rms(runs, SETTINGS).figure["frames"]
     assert [len(frame["data"][0]["y"]) for frame in sizes] == [428, 428, 74, 74, 74]
 
 
-def test_decay_figures_pair_the_seeds(runs):
-    gap = muon.decay_gap(runs, 0.016, 800).figure["data"]
-    free, held = (muon.pick(runs, matrices="muon", decay=decay, steps=800) for decay in (0.0, 0.1))
-    assert [run.seed for run in free] == [run.seed for run in held] == [0, 1, 2]
-    for line, one, other in zip(gap, free, held, strict=False):
-        assert line["y"] == pytest.approx((one.held_out - other.held_out).tolist(), abs=1e-4)
+def test_decay_figures_compare_runs_of_one_seed(runs):
+    free, held = (muon.pick(runs, matrices="muon", lr=0.016, decay=decay, steps=800, seed=0)[0] for decay in (0.0, 0.1))
+    (gap,) = muon.decay_gap(runs, 0.016, 800).figure["data"]
+    assert gap["y"] == pytest.approx((free.held_out - held.held_out).tolist(), abs=1e-4)
     growth = muon.weight_growth(runs, 0.016, 800).figure["data"]
-    assert growth[0]["y"][-1] == pytest.approx(np.mean([run.weight_rms[-1] for run in free]), rel=1e-3)
+    assert [line["y"][-1] for line in growth] == pytest.approx([free.weight_rms[-1], held.weight_rms[-1]], rel=1e-3)
 
 
 def test_singular_values_through_iterations_are_sorted():

@@ -197,7 +197,7 @@
       min: 0, max: 2, step: 0.05, start: 1, within: "0.1", show: (value) => number(value, 2),
       answer: () => {
         const [, ...after] = KM.schulz.values(1, stage.data.sets.muon, 3);
-        return `It becomes ${after.map((value) => number(value, 2)).join(", then ")}: the iteration has no rest at 1 (dotted).`;
+        return `An axis of exactly 1 becomes ${after.map((value) => number(value, 2)).join(", then ")}: the iteration has no rest at 1 (dotted line).`;
       },
     }),
 

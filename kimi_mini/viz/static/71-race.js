@@ -32,7 +32,7 @@
     const { marks, width, data, revealed, state } = stage;
     const every = Object.values(data.runs).flatMap(({ ends }) => ends.flat());
     const [least, most] = [Math.min(...every) - 0.05, Math.max(...every) + 0.12];
-    const lengths = data.runs.adamw.lengths;
+    const { lengths } = data.runs.muon;
     const [first, last] = [Math.log(lengths[0] / 1.6), Math.log(lengths[lengths.length - 1] * 1.12)];
     const left = 34;
     const x = (updates) => left + ((Math.log(updates) - first) / (last - first)) * (width - left);
@@ -52,8 +52,8 @@
         marks.rect(`bar-${name}-${i}`, x(at[i]) - 1.5, high, 3, low - high, `km-${kind}-fill`);
         marks.shape(`dot-${name}-${i}`, x(at[i]), y(mean(values)), "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0 -5 0Z", `km-${kind}-fill`);
       });
-      const low = name === "muon";
-      marks.text(`name-${name}`, x(at[0]) + 10, y(mean(ends[0])) + (low ? 20 : -10), NAMES[name], { className: "km-strong km-halo" });
+      const low = name === "muon"; // its name beneath its line, the other one's above
+      marks.text(`name-${name}`, x(at[0]) + (low ? -8 : 10), y(mean(ends[0])) + (low ? 20 : -8), NAMES[name], { anchor: low ? "end" : "start", className: "km-strong km-halo" });
     }
     const ticks = lengths.map((updates) => ({ updates, label: `${number((updates * data.tokens) / 1000)}k` }));
     marks.rect("axis", left, TOP + HIGH, width - left, 1, "km-axis");
@@ -66,7 +66,7 @@
     }
     marks.report("reported", x(data.reported * state.budget), level);
     marks.text("reported-label", x(data.reported * state.budget) - 10, level + 24, `report: ${percent(data.reported, 0)}`, { anchor: "end", className: "km-halo", within: width });
-    if (stage.guess && state.budget === lengths[lengths.length - 1]) marks.flag("guess", x(Math.max(stage.guess.value, lengths[0] / 1.6)), TOP + HIGH, 24);
+    if (stage.guess && state.budget === Math.max(...data.runs.adamw.lengths)) marks.flag("guess", x(Math.max(stage.guess.value, lengths[0] / 1.6)), TOP + HIGH, 24);
   }
 
   KM.component("race", {
@@ -76,7 +76,7 @@
       const longest = Math.max(...stage.data.runs.adamw.lengths);
       return {
         question: `Guess first: AdamW took ${longest} updates. In how many does Muon come to the same held-out loss?`,
-        min: 100, max: 1000, step: 20, start: longest, within: "60 updates", show: (value) => `${value} updates`,
+        min: 40, max: 2 * longest, step: 10, start: longest, within: "30 updates", show: (value) => `${value} updates`,
         answer: () => {
           const { need } = asked({ data: stage.data, state: { budget: longest } });
           return need === null ? "Muon's recorded runs do not cross that loss." : `About ${number(need)}: ${percent(need / longest, 0)} of AdamW's.`;
@@ -84,9 +84,11 @@
       };
     },
 
-    controls: (stage) => (stage.revealed ? [
-      { kind: "slider", name: "budget", label: "AdamW's updates", show: (value) => number(value) },
-    ] : []),
+    controls(stage) {
+      const { lengths } = stage.data.runs.adamw;
+      if (!stage.revealed || lengths.length === 1) return [];
+      return [{ kind: "choice", name: "budget", label: "AdamW's updates", names: Object.fromEntries(lengths.map((each) => [each, number(each)])) }];
+    },
 
     draw(stage) {
       const { width, data, state, revealed } = stage;
@@ -96,16 +98,17 @@
       const { need, loss } = found;
       const shown = revealed ? ["muon", "adamw"] : ["adamw"];
       const across = found.across.filter((value) => value !== null);
-      const span = across.length ? ` Taking AdamW's seeds one by one: ${number(Math.min(...across))} to ${number(Math.max(...across))}.` : "";
+      const seeds = (name) => { const most = Math.max(...data.runs[name].ends.map((ends) => ends.length)); return most === 1 ? "one seed" : `${most} seeds`; };
+      const span = across.length > 1 ? ` Taking AdamW's seeds one by one: ${number(Math.min(...across))} to ${number(Math.max(...across))}.` : "";
       return {
-        title: !revealed ? "AdamW's held-out loss falls with every run that is longer. Where is Muon?"
+        title: !revealed ? "This is where AdamW's tuned run ended. Where are Muon's?"
           : need === null ? `AdamW's loss after ${state.budget} updates lies outside Muon's recorded runs.`
             : `To AdamW's loss after ${state.budget} updates Muon comes in about ${number(need)}: ${percent(need / state.budget, 0)} of the tokens.`,
         values: { loss, need: need === null ? -1 : need, share: need === null ? -1 : need / state.budget },
-        note: revealed ? `Measured here: three seeds, mean and range; every point is the end of a run with its own decay of the rate.${span} Diamond: the Moonlight report's share of training FLOPs, for models of 0.4 to 1.5 billion parameters.` : "Measured here: three seeds, mean and range.",
+        note: revealed ? `Measured here: every point is the end of a run with its own decay of the rate, mean and range over ${seeds("muon")} of Muon and ${seeds("adamw")} of AdamW.${span} Diamond: the Moonlight report's share of training FLOPs, for models of 0.4 to 1.5 billion parameters.` : `Measured here: ${seeds("adamw")} of AdamW.`,
         table: {
           columns: ["updates", ...shown.map((name) => NAMES[name])],
-          rows: data.runs.adamw.lengths.map((updates, i) => [updates, ...shown.map((name) => data.runs[name].ends[i].map((end) => number(end, 3)).join(", "))]),
+          rows: data.runs.muon.lengths.map((updates) => [updates, ...shown.map((name) => (data.runs[name].ends[data.runs[name].lengths.indexOf(updates)] || []).map((end) => number(end, 3)).join(", "))]),
         },
         code: `from kimi_mini.viz import muon   # in a copy of the repository\nfor run in muon.pick(muon.load_runs("book/data/muon"), matrices="muon", lr=${data.runs.muon.lr}, decay=${data.runs.muon.decay}):\n    print(run.steps, run.seed, run.end)`,
       };
