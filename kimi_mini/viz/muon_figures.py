@@ -178,7 +178,7 @@ def decay_gap(runs: Iterable[Run], lr: float, steps: int) -> Quiet:
     free, held = _pair(runs, lr, steps)
     gap = free.held_out - held.held_out
     return quiet(
-        lambda: [_line("no decay minus decay", free.at, gap, _MUON, at=6)],
+        lambda: [_line("", free.at, gap, _MUON)],
         title=f"Without decay minus with it, one seed: {gap.min():+.3f} at update {free.at[gap.argmin()]}, "
         f"{gap[-1]:+.3f} at the end",
         alt="Difference in held-out loss between Muon without decay and with 0.1, over the updates of one seed. Below zero "

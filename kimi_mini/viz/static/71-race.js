@@ -57,7 +57,8 @@
     }
     const ticks = lengths.map((updates) => ({ updates, label: `${number((updates * data.tokens) / 1000)}k` }));
     marks.rect("axis", left, TOP + HIGH, width - left, 1, "km-axis");
-    ticks.forEach(({ updates, label }, i) => marks.text(`tick-${i}`, x(updates), TOP + HIGH + 18, i === ticks.length - 1 ? `${label} tokens` : label, { anchor: i === ticks.length - 1 ? "end" : "middle", within: width, className: "km-quiet" }));
+    ticks.forEach(({ updates, label }, i) => marks.text(`tick-${i}`, x(updates), TOP + HIGH + 18, label, { anchor: "middle", within: width, className: "km-quiet" }));
+    marks.text("tick-unit", width, TOP + HIGH + 36, "tokens", { anchor: "end", className: "km-quiet" });
     if (!revealed) return;
     const level = y(loss);
     if (need !== null) {
@@ -93,7 +94,7 @@
     draw(stage) {
       const { width, data, state, revealed } = stage;
       const found = asked(stage);
-      stage.marks.size(width, TOP + HIGH + 30);
+      stage.marks.size(width, TOP + HIGH + 44);
       chart(stage, found);
       const { need, loss } = found;
       const shown = revealed ? ["muon", "adamw"] : ["adamw"];
