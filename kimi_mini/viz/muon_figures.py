@@ -103,23 +103,23 @@ def update_rms(runs: Iterable[Run], best: Mapping[str, tuple[float, float]]) -> 
     )
 
 
-def sweep(runs: Iterable[Run], rates: Iterable[float]) -> Quiet:
-    """Held-out loss after 300 updates at each rate of the sweep, decay 0.1, seed 0."""
-    runs, rates = list(runs), list(rates)
-    ends = {how: [pick(runs, matrices=how, lr=lr, steps=300, seed=0)[0].end for lr in rates] for how in ("muon", "adamw")}
+def sweep(runs: Iterable[Run], rates: Mapping[str, Sequence[float]]) -> Quiet:
+    """Held-out loss after 300 updates at each of an optimizer's `rates` in the sweep, decay 0.1, seed 0."""
+    runs = list(runs)
+    ends = {how: [pick(runs, matrices=how, lr=lr, steps=300, seed=0)[0].end for lr in tried] for how, tried in rates.items()}
     lines = [
-        _line("AdamW", rates, ends["adamw"], _REST, at=0) | {"mode": "lines+markers+text"},
-        _line("Muon", rates, ends["muon"], _MUON, at=2, low=True) | {"mode": "lines+markers+text"},
+        _line("AdamW", rates["adamw"], ends["adamw"], _REST, at=0) | {"mode": "lines+markers+text"},
+        _line("Muon", rates["muon"], ends["muon"], _MUON, at=2, low=True) | {"mode": "lines+markers+text"},
     ]
     low, high = min(ends["muon"]), max(ends["muon"])
     return quiet(
         lambda: lines,
-        title=f"Over the five rates Muon ends between {low:.2f} and {high:.2f}, AdamW at {min(ends['adamw']):.2f} at best",
+        title=f"At its five rates Muon ends between {low:.2f} and {high:.2f}, AdamW at {min(ends['adamw']):.2f} at best",
         alt="Held-out loss against learning rate, a line for Muon and one for AdamW. Muon's is flat and lower at every rate; "
         "AdamW's has a sharp minimum at 0.004.",
         **_axes(
             "held-out loss, nats a token", "learning rate",
-            x={"type": "log", "tickvals": rates, "ticktext": [f"{rate:g}" for rate in rates]},
+            x={"type": "log", "tickvals": list(rates["muon"]), "ticktext": [f"{rate:g}" for rate in rates["muon"]]},
         ),
     )  # fmt: skip
 
@@ -166,35 +166,37 @@ def entropy_by_group(runs: Iterable[Run], rates: Iterable[float], best: Mapping[
     )  # fmt: skip
 
 
-def _pair(runs: Iterable[Run], lr: float, steps: int) -> tuple[Run, Run]:
-    """The runs of seed 0 (without decay, with it)."""
+def _pairs(runs: Iterable[Run], lr: float, steps: int) -> list[tuple[Run, Run]]:
+    """The runs (without decay, with it) of each seed that has both."""
     runs = list(runs)
-    free, held = (pick(runs, matrices="muon", lr=lr, decay=decay, steps=steps, seed=0)[0] for decay in (0.0, 0.1))
-    return free, held
+    free, held = ({run.seed: run for run in pick(runs, matrices="muon", lr=lr, decay=d, steps=steps)} for d in (0.0, 0.1))
+    return [(free[seed], held[seed]) for seed in sorted(free.keys() & held.keys())]
 
 
 def decay_gap(runs: Iterable[Run], lr: float, steps: int) -> Quiet:
-    """Held-out loss without decay minus that with it, over the updates of one seed: below zero no decay leads."""
-    free, held = _pair(runs, lr, steps)
-    gap = free.held_out - held.held_out
+    """Held-out loss without decay minus that with it over the updates: seeds thin, their mean thick."""
+    pairs = _pairs(runs, lr, steps)
+    gaps, at = np.array([free.held_out - held.held_out for free, held in pairs]), pairs[0][0].at
+    mean = gaps.mean(0)
+    lines = [_line("", at, gap, _REST) | {"line": {"color": _REST, "width": 1}} for gap in gaps]
     return quiet(
-        lambda: [_line("", free.at, gap, _MUON)],
-        title=f"Without decay minus with it, one seed: {gap.min():+.3f} at update {free.at[gap.argmin()]}, "
-        f"{gap[-1]:+.3f} at the end",
-        alt="Difference in held-out loss between Muon without decay and with 0.1, over the updates of one seed. Below zero "
-        "the run without decay leads.",
+        lambda: [*lines, _line("", at, mean, _MUON)],
+        title=f"Without decay minus with it, mean of seeds: {mean.min():+.3f} at update {at[mean.argmin()]}, "
+        f"{mean[-1]:+.3f} at the end",
+        alt="Difference in held-out loss between Muon without decay and with 0.1, over the updates; a thin line for each seed, "
+        "a thick one for their mean. Below zero the run without decay leads.",
         **_axes("nats a token; below 0 no decay leads", "update"),
     )
 
 
 def weight_growth(runs: Iterable[Run], lr: float, steps: int) -> Quiet:
-    """RMS of all matrices' entries over the updates, with decay and without."""
-    free, held = _pair(runs, lr, steps)
-    at = [0, *free.at.tolist()]
+    """RMS of all matrices' entries over the updates, with decay and without, mean of the seeds."""
+    pairs = _pairs(runs, lr, steps)
+    at = [0, *pairs[0][0].at.tolist()]
+    free, held = (np.mean([pair[which].weight_rms for pair in pairs], axis=0) for which in (0, 1))
     return quiet(
-        lambda: [_line("no decay", at, free.weight_rms, _MUON), _line("decay 0.1", at, held.weight_rms, _REST, low=True)],
-        title=f"Weights grow from {free.weight_rms[0]:.3f} to {free.weight_rms[-1]:.3f} without decay, "
-        f"to {held.weight_rms[-1]:.3f} with it (RMS)",
+        lambda: [_line("no decay", at, free, _MUON), _line("decay 0.1", at, held, _REST, low=True)],
+        title=f"Weights grow from {free[0]:.3f} to {free[-1]:.3f} without decay, to {held[-1]:.3f} with it (RMS)",
         alt="RMS of the weights over updates, with decay and without.",
         **_axes("RMS of the weights", "update", y={"rangemode": "tozero"}),
     )

@@ -13,7 +13,7 @@ from kimi_mini.viz import muon
 from kimi_mini.viz.muon_runs import GROUPS, group_of
 from kimi_mini.viz.series import unpack
 from kimi_mini.viz.stage import static_files
-from runs.muon import BEST, K2_DECAY, LEARNING_RATES, LENGTHS
+from runs.muon import BEST, BETWEEN, K2_DECAY, LEARNING_RATES, LENGTHS
 
 FOLDER = ROOT / "book" / "data" / "muon"
 SETTINGS = {how: (lr, K2_DECAY) for how, lr in BEST.items()}
@@ -111,15 +111,16 @@ def test_the_race_draws_the_ends_of_every_recorded_seed(runs):
         told = figure.data["runs"][how]
         for steps, ends in zip(told["lengths"], told["ends"], strict=True):
             assert ends == [run.end for run in muon.pick(runs, matrices=how, lr=lr, decay=decay, steps=steps)]
-    assert figure.data["runs"]["muon"]["lengths"] == list(LENGTHS) and 300 in figure.data["runs"]["adamw"]["lengths"]
+    assert figure.data["runs"]["muon"]["lengths"] == list(LENGTHS) and figure.data["runs"]["adamw"]["lengths"] == list(LENGTHS)
     assert json.dumps(figure.data)
 
 
 def test_the_sweep_draws_one_point_a_rate(runs):
-    adamw, trained = muon.sweep(runs, LEARNING_RATES).figure["data"]
+    rates = {"muon": LEARNING_RATES, "adamw": sorted((*LEARNING_RATES, *BETWEEN))}
+    adamw, trained = muon.sweep(runs, rates).figure["data"]
     for line, how in ((adamw, "adamw"), (trained, "muon")):
-        ends = [muon.pick(runs, matrices=how, lr=lr, steps=300, seed=0)[0].end for lr in LEARNING_RATES]
-        assert line["y"] == pytest.approx(ends, abs=1e-3) and line["x"] == list(LEARNING_RATES)
+        ends = [muon.pick(runs, matrices=how, lr=lr, steps=300, seed=0)[0].end for lr in rates[how]]
+        assert line["y"] == pytest.approx(ends, abs=1e-3) and line["x"] == list(rates[how])
 
 
 def test_quiet_figures_draw_the_rows(runs):
@@ -134,12 +135,16 @@ def test_quiet_figures_draw_the_rows(runs):
     assert [len(frame["data"][0]["y"]) for frame in sizes] == [428, 428, 74, 74, 74]
 
 
-def test_decay_figures_compare_runs_of_one_seed(runs):
-    free, held = (muon.pick(runs, matrices="muon", lr=0.016, decay=decay, steps=800, seed=0)[0] for decay in (0.0, 0.1))
-    (gap,) = muon.decay_gap(runs, 0.016, 800).figure["data"]
-    assert gap["y"] == pytest.approx((free.held_out - held.held_out).tolist(), abs=1e-4)
+def test_decay_figures_pair_the_seeds(runs):
+    free, held = (muon.pick(runs, matrices="muon", lr=0.016, decay=decay, steps=800) for decay in (0.0, 0.1))
+    assert [run.seed for run in free] == [run.seed for run in held]
+    *lines, mean = muon.decay_gap(runs, 0.016, 800).figure["data"]
+    gaps = [one.held_out - other.held_out for one, other in zip(free, held, strict=True)]
+    assert [line["y"] for line in lines] == [pytest.approx(gap.tolist(), abs=1e-4) for gap in gaps]
+    assert mean["y"] == pytest.approx(np.mean(gaps, axis=0).tolist(), abs=1e-4)
     growth = muon.weight_growth(runs, 0.016, 800).figure["data"]
-    assert [line["y"][-1] for line in growth] == pytest.approx([free.weight_rms[-1], held.weight_rms[-1]], rel=1e-3)
+    ends = [np.mean([run.weight_rms[-1] for run in each]) for each in (free, held)]
+    assert [line["y"][-1] for line in growth] == pytest.approx(ends, rel=1e-3)
 
 
 def test_singular_values_through_iterations_are_sorted():
