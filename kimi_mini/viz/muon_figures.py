@@ -177,12 +177,11 @@ def decay_gap(runs: Iterable[Run], lr: float, steps: int) -> Quiet:
     """Held-out loss without decay minus that with it over the updates: seeds thin, their mean thick."""
     pairs = _pairs(runs, lr, steps)
     gaps, at = np.array([free.held_out - held.held_out for free, held in pairs]), pairs[0][0].at
-    mean = gaps.mean(0)
+    mean, of = gaps.mean(0), "one seed" if len(pairs) == 1 else f"mean of {len(pairs)} seeds"
     lines = [_line("", at, gap, _REST) | {"line": {"color": _REST, "width": 1}} for gap in gaps]
     return quiet(
         lambda: [*lines, _line("", at, mean, _MUON)],
-        title=f"Without decay minus with it, mean of seeds: {mean.min():+.3f} at update {at[mean.argmin()]}, "
-        f"{mean[-1]:+.3f} at the end",
+        title=f"Without decay minus with it, {of}: {mean.min():+.3f} at update {at[mean.argmin()]}, {mean[-1]:+.3f} at the end",
         alt="Difference in held-out loss between Muon without decay and with 0.1, over the updates; a thin line for each seed, "
         "a thick one for their mean. Below zero the run without decay leads.",
         **_axes("nats a token; below 0 no decay leads", "update"),
