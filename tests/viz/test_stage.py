@@ -110,6 +110,7 @@ def test_every_component_is_found():
         "position": {"clocks", "layout"},
         "latent": {"shelves", "logit"},
         "routing": {"sentence", "foretold"},
+        "muon": {"ellipse", "race"},
         "muonclip": {"runaway", "bricks"},
         "unpublished": {"frames"},
     }
