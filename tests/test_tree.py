@@ -21,7 +21,7 @@ RANKS = [
     {"model"},
     {"optim", "hub", "accounting", "generation"},
     {"train"},
-    {"rl", "synth", "serve", "parallel"},
+    {"rl", "synth", "serve", "parallel", "conformance"},
     {"claims"},
     {"viz", "cli", "labs"},
 ]
