@@ -10,14 +10,14 @@ import numpy as np
 from ..conformance import SUSPECTS, piece
 from ..corpus.draw import Draw
 from . import still
-from .museum_runs import WINDOW, Run, band, healthy, identical, load_runs, outside, pick
+from .museum_runs import WINDOW, Run, band, healthy, identical, leaves, load_runs, outside, pick
 from .quiet import Quiet, Slider, quiet
 from .series import pack
 from .stage import Stage, stage
 
 __all__ = [
-    "WINDOW", "band", "by_name", "frames", "healthy", "identical", "leaving", "load_runs", "one_factor", "outside", "pick",
-    "retires",
+    "WINDOW", "band", "by_name", "frames", "healthy", "identical", "leaves", "leaving", "load_runs", "one_factor", "outside",
+    "pick", "retires",
 ]  # fmt: skip
 
 HEALTHY = "right"
@@ -36,10 +36,10 @@ def versions(runs: Iterable[Run]) -> list[str]:
 
 
 def leaving(runs: Iterable[Run]) -> list[str]:
-    """The framed versions whose running mean of the loss is ever outside of the band of healthy seeds."""
+    """The framed versions whose loss leaves the band of healthy seeds."""
     runs = list(runs)
     edges = band(healthy(runs))
-    return [version for version in versions(runs) if outside(pick(runs, version), edges).any()]
+    return [version for version in versions(runs) if leaves(pick(runs, version), edges)]
 
 
 def frames(runs: Iterable[Run]) -> Stage:
@@ -56,7 +56,7 @@ def frames(runs: Iterable[Run]) -> Stage:
         "museum",
         {
             "layers": layers, "heads": heads, "every": any_run.every, "tau": any_run.tau, "lr": any_run.lr, "window": WINDOW,
-            "drawn": _DRAWN, "steps": len(any_run.loss), "seeds": len(healthy(runs)),
+            "drawn": _DRAWN, "steps": len(any_run.loss), "seeds": len(healthy(runs)), "compared": len(edges[0]),
             "suspects": SUSPECTS, "band": [pack(edge[::_DRAWN]) for edge in edges],
             "left": len(left), "wrong": len(names) - 1, "frames": shown, "reference": _reference(healthy(runs)[1]),
         },
@@ -79,7 +79,7 @@ def _frame(run: Run, right: Run, edges: tuple[np.ndarray, np.ndarray]) -> dict[s
     away = outside(run, edges)
     return {
         "version": run.version, "broke": run.broke_at, "loss": pack(run.running[::_DRAWN]), "end": round(run.end_loss, 4),
-        "outside": int(away.sum()), "identical": wrong is not None and identical(run, right),
+        "outside": int(away.sum()), "leaves": leaves(run, edges), "identical": wrong is not None and identical(run, right),
         "maxima": pack(np.arcsinh(run.maxima)), "logged": pack(np.arcsinh(run.logged.max((1, 2)))),
         "told": _total(run.told.mean(2)), "due": _total(run.due), "factors": np.round(run.factors.sum(0), 3).tolist(),
         "below": _total(run.below, 0), "needless": _total(run.needless, 0), "touched": pack(run.needless.cumsum(0)),

@@ -15,6 +15,7 @@ from .series import unpack
 
 WINDOW = 50  # updates that a loss is averaged over before it is compared
 SIGMAS = 2.0  # half width of the band of healthy losses, in standard deviations between seeds
+TENTH = 0.1  # a run that is outside of the band for more than this share of the updates has left it
 PARTS = ("content query", "content key", "rotary query", "shared key", "values", "down")
 
 
@@ -108,6 +109,11 @@ def outside(run: Run, edges: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     inside = np.zeros(len(low), dtype=bool)
     inside[: len(run.running)] = (run.running >= low[: len(run.running)]) & (run.running <= high[: len(run.running)])
     return ~inside
+
+
+def leaves(run: Run, edges: tuple[np.ndarray, np.ndarray]) -> bool:
+    """Whether the run is outside of the band for more than a tenth of the updates."""
+    return bool(outside(run, edges).mean() > TENTH)
 
 
 def identical(run: Run, other: Run) -> bool:

@@ -215,9 +215,9 @@
     }),
 
     guess: (stage) => ({
-      question: `Guess first: ${stage.data.seeds} healthy runs from different seeds make a band of loss curves. Of these ${stage.data.frames.length} runs ${stage.data.wrong} are wrong. How many of the wrong ones ever leave the band?`,
+      question: `Guess first: ${stage.data.seeds} healthy runs from different seeds make a band of loss curves. Of these ${stage.data.frames.length} runs ${stage.data.wrong} are wrong. How many of the wrong ones lie outside of the band for more than a tenth of the time?`,
       min: 0, max: stage.data.wrong, step: 1, start: Math.round(stage.data.wrong / 2), within: "1 run", show: (value) => `${value} of ${stage.data.wrong}`,
-      answer: () => `${stage.data.left} of ${stage.data.wrong} did; the curves of the other ${stage.data.wrong - stage.data.left} stay inside.`,
+      answer: () => `${stage.data.left} of ${stage.data.wrong}. The other ${stage.data.wrong - stage.data.left} curves lie where healthy ones lie.`,
     }),
 
     controls: (stage) => (stage.revealed ? [
@@ -251,7 +251,7 @@
     const [count, hit] = [sum(frame.below), sum(frame.needless)];
     const largest = Math.max(...series(stage, frame).maxima);
     const wrong = `${data.frames.length} runs from one seed: ${data.wrong} by wrong code, one by the right one.`;
-    const band = frame.broke ? `breaks at update ${frame.broke}` : frame.outside ? "its loss leaves the band of healthy seeds" : "its loss stays inside the band of healthy seeds";
+    const band = frame.broke ? `breaks at update ${frame.broke}` : `its loss is ${frame.leaves ? "outside of the band of healthy seeds" : "where healthy losses are"} (${percent(1 - frame.outside / data.compared, 0)} of the time inside)`;
     const title = stage.revealed ? KM.verdictTitle(stage, frame) || `Frame ${state.frame}: ${band}; the largest logit is ${short(largest)}.` : `${wrong} Which?`;
     return {
       title, note,
