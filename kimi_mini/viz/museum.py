@@ -10,14 +10,14 @@ import numpy as np
 from ..conformance import SUSPECTS, piece
 from ..corpus.draw import Draw
 from . import still
-from .museum_runs import WINDOW, Run, band, healthy, identical, leaves, load_runs, outside, pick
+from .museum_runs import WINDOW, Run, band, healthy, identical, leaves, lied, load_runs, outside, pick
 from .quiet import Quiet, Slider, quiet
 from .series import pack
 from .stage import Stage, stage
 
 __all__ = [
-    "WINDOW", "band", "by_name", "frames", "healthy", "identical", "leaves", "leaving", "load_runs", "one_factor", "outside",
-    "pick", "retires",
+    "WINDOW", "band", "by_name", "frames", "healthy", "identical", "leaves", "lied", "leaving", "load_runs", "one_factor",
+    "outside", "pick", "retires",
 ]  # fmt: skip
 
 HEALTHY = "right"
@@ -80,7 +80,7 @@ def _frame(run: Run, right: Run, edges: tuple[np.ndarray, np.ndarray]) -> dict[s
     return {
         "version": run.version, "broke": run.broke_at, "loss": pack(run.running[::_DRAWN]), "end": round(run.end_loss, 4),
         "outside": int(away.sum()), "leaves": leaves(run, edges), "identical": wrong is not None and identical(run, right),
-        "maxima": pack(np.arcsinh(run.maxima)), "logged": pack(np.arcsinh(run.logged.max((1, 2)))),
+        "maxima": pack(np.arcsinh(run.maxima)), "lied": round(lied(run), 4),
         "told": _total(run.told.mean(2)), "due": _total(run.due), "factors": np.round(run.factors.sum(0), 3).tolist(),
         "below": _total(run.below, 0), "needless": _total(run.needless, 0), "touched": pack(run.needless.cumsum(0)),
         "drift": _total(run.drift), "values": pack(run.values),
@@ -194,9 +194,7 @@ def one_factor(runs: Iterable[Run]) -> Quiet:
     def title(seed: int) -> str:
         run = pick(runs, "one-for-all", seed)
         hit, all_below = run.needless[:, 1:].sum(), run.below[:, 1:].sum()
-        return (
-            f"Seed {seed}: of {all_below:,.0f} times that a head was at or below the threshold, {hit:,.0f} times it was shrunk"
-        )
+        return f"Seed {seed}: heads of layers 1 and 2 were at or below 30 {all_below:,.0f} times, and shrunk {hit:,.0f} of them"
 
     return quiet(
         draw,
@@ -204,7 +202,7 @@ def one_factor(runs: Iterable[Run]) -> Quiet:
         alt="How often heads whose largest logit was at or below the threshold were shrunk, counted over 300 updates. With one "
         "factor for a layer the count climbs into the thousands; with one factor for a head it stays at zero.",
         slider=Slider("seed", seeds, show=lambda seed: f"{seed}"),
-        **_axes("heads shrunk without need, so far", 1.15 * max(lines(seed)[0][-1] for seed in seeds)),
+        **_axes("heads shrunk without need, so far", 1.15 * float(max(lines(seed)[0][-1] for seed in seeds))),
     )
 
 

@@ -116,6 +116,11 @@ def leaves(run: Run, edges: tuple[np.ndarray, np.ndarray]) -> bool:
     return bool(outside(run, edges).mean() > TENTH)
 
 
+def lied(run: Run) -> float:
+    """Share of recorded maxima, over windows and heads, that the run's own log has wrong by more than a hundredth."""
+    return float((np.abs(run.logged - run.maxima) > 0.01 * np.abs(run.maxima)).mean())
+
+
 def identical(run: Run, other: Run) -> bool:
     """Whether two runs are the same number for number: losses, maxima and factors."""
     names = ("loss", "maxima", "told", "factors")

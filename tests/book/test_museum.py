@@ -58,6 +58,7 @@ def test_every_frame_shows_what_was_recorded(frames, recorded, order):
         assert (shown.value("below"), shown.value("needless")) == (run.below.sum(), run.needless.sum())
         assert shown.value("told") == pytest.approx(run.told.mean(2).sum(), abs=0.05)
         assert shown.value("values") == pytest.approx(run.factors[:, 4].sum(), abs=0.05)
+        assert shown.value("lied") == pytest.approx(museum.lied(run), abs=1e-3)
         assert ("outside of the band" in shown.title) == museum.leaves(run, edges)
         shown.press("frame", "ArrowRight")
 

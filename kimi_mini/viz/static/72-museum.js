@@ -6,7 +6,7 @@
   const { number, percent } = KM.format;
   const COLUMNS = 4;
   const CELL = 66; // height of a small frame, its number above it
-  const LOSSES = [3.3, 4.7]; // nats; what is above is cut off
+  const LOSSES = [3.1, 5.5]; // nats; what is above or below stays at the edge
   const HIGH = 120; // of the large loss
   const INSTRUMENT = 300;
   const DECADES = [1, 10, 100, 1000, 10000];
@@ -24,7 +24,7 @@
     const cache = (stage.unpacked = stage.unpacked || new Map());
     if (!cache.has(frame)) {
       cache.set(frame, {
-        loss: KM.unpack(frame.loss), maxima: KM.unpack(frame.maxima).map(Math.sinh), logged: KM.unpack(frame.logged).map(Math.sinh),
+        loss: KM.unpack(frame.loss), maxima: KM.unpack(frame.maxima).map(Math.sinh),
         touched: KM.unpack(frame.touched), values: KM.unpack(frame.values),
       });
     }
@@ -84,9 +84,9 @@
     marks.text("loss-title", 0, top + 14, `frame ${stage.state.frame}: loss; grey: healthy seeds`, { className: "km-quiet" });
     const box = [0, top + 26, width - 2, HIGH];
     const y = lossIn(stage, "large", frame, box);
-    for (const tick of [3.5, 4, 4.5]) {
+    for (const tick of [3.5, 4, 4.5, 5]) {
       marks.rect(`loss-grid-${tick}`, 0, y(tick), width, 1, "km-grid");
-      marks.text(`loss-label-${tick}`, 0, y(tick) - 4, tick === 4.5 ? "4.5 nats" : number(tick, 1), { className: "km-quiet km-halo" });
+      marks.text(`loss-label-${tick}`, 0, y(tick) - 4, tick === 5 ? "5 nats" : number(tick, 1), { className: "km-quiet km-halo" });
     }
     axis(stage, "loss-axis", top + 26 + HIGH, data.window);
     return top + 26 + HIGH + 44;
@@ -125,11 +125,12 @@
       for (const decade of DECADES) marks.text(`grid-label-${decade}`, 0, y(decade) - 4, decade === 1 ? "1 or less" : number(decade), { className: "km-quiet km-halo" });
       marks.shape("tau", 0, 0, `M0 ${y(data.tau)}H${width}`, "km-line km-tau-line");
       marks.text("tau-label", 0, y(data.tau) - 5, `\u03C4 = ${data.tau}`, { className: "km-strong km-halo" });
-      marks.shape("logged", 0, 0, path(Array.from(shown.logged), x, y), "km-line km-logged-line");
+      const agrees = frame.lied ? `the run\u2019s own log is wrong in ${percent(frame.lied, 0)} of cases` : "the run\u2019s own log says the same";
+      marks.text("logged", 70, top + 12, agrees, { className: "km-strong km-halo", within: width });
       const last = shown.maxima.length / count - 1;
       layerNames(stage, Array.from({ length: data.layers }, (_, layer) => y(Math.max(...shown.maxima.subarray(last * count + layer * data.heads, last * count + (layer + 1) * data.heads)))));
       axis(stage, "updates", base, 0);
-      return "Lines: each head\u2019s largest logit, measured from outside by the right code; orange: was above \u03C4 at some time. Dotted: the largest one that the run itself logged.";
+      return "Lines: each head\u2019s largest logit, measured from outside by the right code; orange: was above \u03C4 at some time. The run\u2019s own log counts as wrong where it is off by more than 1\u00a0%.";
     },
 
     factors(stage, frame, top) {
@@ -257,7 +258,7 @@
       title, note,
       values: {
         "end-loss": frame.end, outside: frame.outside, largest, below: count, needless: hit, "needless-share": count ? hit / count : 0,
-        told: sum(frame.told), due: sum(frame.due), values: sum(frame.factors[4]), ...KM.verdictScore(stage),
+        told: sum(frame.told), due: sum(frame.due), values: sum(frame.factors[4]), lied: frame.lied, ...KM.verdictScore(stage),
       },
       table: {
         columns: ["layer", "due", "logged", ...PARTS.map((name) => `done: ${name}`), "at or below \u03C4", "of them changed"],
