@@ -1,4 +1,4 @@
-"""What the recorded runs of the museum say about the claims: one factor for all heads, a clip that retires; three seeds each."""
+"""What the recorded runs of the museum say about the claims: one factor for all heads, a clip that retires; three seeds."""
 
 import pytest
 
