@@ -9,6 +9,7 @@ import numpy as np
 
 from ..conformance import SUSPECTS, piece
 from ..corpus.draw import Draw
+from ..optim import wsd_factor
 from . import still
 from .museum_runs import WINDOW, Run, band, healthy, identical, leaves, lied, load_runs, outside, pick
 from .quiet import Quiet, Slider, quiet
@@ -105,15 +106,13 @@ def _reference(run: Run) -> dict[str, Any]:
 _AXIS = {"rangemode": "tozero", "fixedrange": True}
 
 
-def _line(
-    x: Sequence[float], y: Any, colour: str, name: str, *, dash: str = "solid", where: str = "top left", **more: Any
-) -> Any:
+def _line(x: Sequence[float], y: Any, colour: str, name: str, *, dash: str = "solid", at: int = -1) -> dict[str, Any]:
     texts = [""] * len(x)
-    texts[-1] = f"<b>{name}</b>"
+    texts[at] = f"<b>{name}</b>"
     return {
         "type": "scatter", "mode": "lines+text", "x": list(x), "y": [float(f"{value:.5g}") for value in y], "text": texts,
-        "textposition": where, "line": {"color": still.COLOURS[colour], "width": 2.5, "dash": dash}, "cliponaxis": False,
-        "hovertemplate": "%{x}: %{y:.3g}<extra>" + name + "</extra>", **more,
+        "textposition": "top left" if at < 0 else "top center", "line": {"color": still.COLOURS[colour], "width": 2.5, "dash": dash}, "cliponaxis": False,
+        "hovertemplate": "%{x}: %{y:.3g}<extra>" + name + "</extra>",
     }  # fmt: skip
 
 
@@ -171,7 +170,7 @@ def by_name(runs: Iterable[Run], updates: Iterable[int]) -> Quiet:
         slider=Slider("update", list(updates), start=len(list(updates)) - 1, show=lambda update: f"{update}"),
         height=520, margin={"l": 112, "r": 12, "t": 28, "b": 48},
         xaxis={"title": {"text": "loss, nats", "font": {"size": 14}, "standoff": 6}, "nticks": 5, "fixedrange": True},
-        yaxis={"type": "category", "fixedrange": True},
+        yaxis={"type": "category", "categoryarray": [name for _, name, _ in rows], "fixedrange": True},
     )  # fmt: skip
 
 
@@ -194,7 +193,7 @@ def one_factor(runs: Iterable[Run]) -> Quiet:
     def title(seed: int) -> str:
         run = pick(runs, "one-for-all", seed)
         hit, all_below = run.needless[:, 1:].sum(), run.below[:, 1:].sum()
-        return f"Seed {seed}: heads of layers 1 and 2 were at or below 30 {all_below:,.0f} times, and shrunk {hit:,.0f} of them"
+        return f"Seed {seed}: one factor shrank heads at or below the threshold in {hit:,.0f} of {all_below:,.0f} cases"
 
     return quiet(
         draw,
@@ -215,13 +214,11 @@ def retires(runs: Iterable[Run], smooth: int = 5) -> Quiet:
 
     def draw(seed: int) -> list[dict[str, Any]]:
         run = long[seed]
-        x, falling = updates(run), len(run.loss) - run.falling
-        rate = [0.0, run.lr, run.lr, 0.1 * run.lr]
+        x, total = updates(run), len(run.loss)
+        rate = [100 * wsd_factor(update - 1, warmup=20, total=total, decay=run.falling) for update in x]
         return [
-            _line(x[smooth - 1 :], share(run), "optimizer", "heads clipped", where="top left"),
-            _line(
-                [0, 20, falling, len(run.loss)], [100 * r / run.lr for r in rate], "rest", "rate", dash="dot", where="top left"
-            ),
+            _line(x[smooth - 1 :], share(run), "optimizer", "heads clipped", at=30),
+            _line(x, rate, "rest", "learning rate", dash="dot", at=60),
         ]
 
     def title(seed: int) -> str:
@@ -239,5 +236,5 @@ def retires(runs: Iterable[Run], smooth: int = 5) -> Quiet:
         alt="Share of heads that were clipped, and the learning rate, over the updates of a run with weight decay whose rate "
         "comes down over its second half.",
         slider=Slider("seed", sorted(long), show=lambda seed: f"{seed}"),
-        **_axes("per cent: of heads clipped, of the highest rate", 112),
+        **_axes("% of heads, % of the highest rate", 112),
     )
