@@ -111,7 +111,8 @@ def _line(x: Sequence[float], y: Any, colour: str, name: str, *, dash: str = "so
     texts[at] = f"<b>{name}</b>"
     return {
         "type": "scatter", "mode": "lines+text", "x": list(x), "y": [float(f"{value:.5g}") for value in y], "text": texts,
-        "textposition": "top left" if at < 0 else "top center", "line": {"color": still.COLOURS[colour], "width": 2.5, "dash": dash}, "cliponaxis": False,
+        "textposition": "top left" if at < 0 else "top center",
+        "line": {"color": still.COLOURS[colour], "width": 2.5, "dash": dash}, "cliponaxis": False,
         "hovertemplate": "%{x}: %{y:.3g}<extra>" + name + "</extra>",
     }  # fmt: skip
 
