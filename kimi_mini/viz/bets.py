@@ -87,12 +87,13 @@ def desk(shapes: Shapes) -> Stage:
             "shapes": [_on_the_desk(shape, target) for shape in shapes.values()],
         },
         name="bets-desk",
-        title=f"Sixteen times the experts, two at work: loss {100 * fewer:.1f} % lower, "
+        title=f"Sixteen times the experts, two at work: "
+        f"loss {100 * abs(fewer):.1f} % {'lower' if fewer > 0 else 'higher'}, "
         f"weights {best.bytes / least.bytes:.1f} times as large.",
         alt="Four number lines, one above the other: held-out loss, training FLOPs to one loss, work for one token, bytes of "
         "weights. On each, green marks for 4, 8, 16, 32 and 64 experts and blue ones for 4, 8 and 16 heads, bars from the "
-        "lowest to the highest of three seeds, and a needle at the chosen setting. The green marks crowd on the first two "
-        "lines and spread on the last.",
+        "lowest to the highest seed, and a needle at the chosen setting. On the loss line most bars overlap; on the last "
+        "line the green marks spread.",
         still=still.table(rows[0], rows[1:]),
         height=1000,
     )

@@ -126,7 +126,7 @@ def savings(shapes: Shapes, targets: Iterable[float]) -> Quiet:
         "diamonds, the report: sparsity 32, 16 and 8 against 48. The slider changes the loss that is reached.",
         slider=Slider("loss", targets, start=0, show=lambda target: f"{target:g} nats"),
         xaxis=_axis("times fewer experts", type="log", tickvals=ratios, ticktext=[f"{ratio:g}" for ratio in ratios]),
-        yaxis={"range": [0.9, max(highest, 1.8) + 0.15]},
+        yaxis={"range": [0.85, max(highest, 1.8) + 0.15]},
         annotations=[_above("times the training FLOPs to the same loss")],
     )
 

@@ -147,7 +147,7 @@
       return {
         question: `Guess first: ${most} experts instead of ${least}, two of them at work for a token as before, the same text. By how many percent is the held-out loss lower?`,
         min: 0, max: 30, step: 0.5, start: 10, within: "1", show: (value) => `${number(Number(value), 1)}\u00a0%`,
-        answer: () => `It is ${percent(1 - end(most) / end(least))} lower: ${number(end(most), 3)} nats in place of ${number(end(least), 3)}.`,
+        answer: () => `It is ${percent(Math.abs(1 - end(most) / end(least)))} ${end(most) < end(least) ? "lower" : "higher"}: ${number(end(most), 3)} nats in place of ${number(end(least), 3)}.`,
       };
     },
 
