@@ -66,7 +66,7 @@ def _curve(shape: Shape, colour: str, upper: bool, level: float) -> list[dict[st
     ]
 
 
-def _dots(name: str, x: Iterable[Any], value_SN: np.ndarray, ink: str, side: str, named: int = 1) -> dict[str, Any]:
+def _dots(name: str, x: Iterable[Any], value_SN: np.ndarray, ink: str, side: str, named: int = 2) -> dict[str, Any]:
     """Means over seeds with bars from the lowest to the highest; the name stands beside dot number `named`."""
     mean_N = value_SN.mean(0)
     texts = [" "] * len(mean_N)
@@ -111,9 +111,8 @@ def savings(shapes: Shapes, targets: Iterable[float]) -> Quiet:
 
     def title(target: float) -> str:
         mean, low, high = saved(line[min(line)], line[most], target)
-        return (
-            f"At loss {target:g}, {most} experts need {mean:.2f} times fewer FLOPs than {min(line)} ({low:.2f} to {high:.2f})"
-        )
+        seeds = f"{low:.2f} to {high:.2f}"
+        return f"To loss {target:g}, {min(line)} experts need {mean:.2f} times the FLOPs that {most} need (seeds {seeds})"
 
     targets = list(targets)
     highest = max(saved(line[experts], line[most], target)[2] for experts in fewer for target in targets)
@@ -127,7 +126,7 @@ def savings(shapes: Shapes, targets: Iterable[float]) -> Quiet:
         slider=Slider("loss", targets, start=0, show=lambda target: f"{target:g} nats"),
         xaxis=_axis("times fewer experts", type="log", tickvals=ratios, ticktext=[f"{ratio:g}" for ratio in ratios]),
         yaxis={"range": [0.85, max(highest, 1.8) + 0.15]},
-        annotations=[_above("times the training FLOPs to the same loss")],
+        annotations=[_above("times the FLOPs to that loss")],
     )
 
 
@@ -167,7 +166,7 @@ def head_study(shapes: Shapes) -> Quiet:
         slider=Slider("heads", steps, start=0, show=lambda step: f"{step[0]} to {step[1]}"),
         xaxis=_axis("training tokens", type="category", categoryorder="array", categoryarray=[*ticks(steps[0]), "report"]),
         yaxis={"range": [min(every.min(), 0) - 0.4, max(every.max(), 1.2) + 0.6], "zeroline": True, "zerolinewidth": 2},
-        annotations=[_above("percent of loss gained by twice the heads")],
+        annotations=[_above("loss lower by, in percent")],
     )
 
 

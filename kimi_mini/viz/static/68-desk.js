@@ -67,6 +67,7 @@
       if (last && at - last.at[last.at.length - 1] < 24) { last.names.push(name); last.at.push(at); } else groups.push({ names: [name], at: [at] });
     }
     groups.forEach(({ names, at }, index) => {
+      names.sort((a, b) => a - b);
       const text = names.length < 3 ? names.join(", ") : `${names[0]} to ${names[names.length - 1]}`;
       marks.text(`label-${line.key}-${key}-${index}`, mean(at), above ? y - 10 : y + 20, text, { anchor: "middle", within: stage.width, className: "km-quiet" });
     });
@@ -129,7 +130,7 @@
     const bytes = `weights ${change(now.bytes, usual.bytes)}`;
     if (!stage.revealed) return `${experts} experts instead of ${data.usual.experts}, two at work: ${bytes}, work per token ${change(now.work, usual.work)}. And the loss?`;
     if (!other.length) return `${experts} experts, ${heads} heads: the shape with which the others are compared.`;
-    const loss = now.loss === null ? "not run" : `loss ${percent(Math.abs(now.loss / usual.loss - 1))} ${now.loss < usual.loss ? "lower" : "higher"}`;
+    const loss = now.loss === null ? "not run" : Math.abs(now.loss / usual.loss - 1) < 0.0005 ? "loss the same" : `loss ${percent(Math.abs(now.loss / usual.loss - 1))} ${now.loss < usual.loss ? "lower" : "higher"}`;
     return `${other.join(", ")}: ${loss}; ${bytes}; a token after ${number(context)} costs ${change(now.work, usual.work)}.`;
   }
 
