@@ -45,18 +45,19 @@ def recommend(shapes, gpus, gpu_bytes, context, users):
     def judged(losses):
         return sum(losses) / len(losses)
 
+    def interval(first, second):
+        gaps = [after - before for before, after in zip(first, second)]
+        n, mean = len(gaps), sum(gaps) / len(gaps)
+        s = (sum((gap - mean) ** 2 for gap in gaps) / (n - 1)) ** 0.5
+        return [mean - 2 * s / n**0.5, mean + 2 * s / n**0.5]
+
     memory = gpus * gpu_bytes
     fits = [need(config) <= 0.9 * memory for config, _ in shapes]
     able = [place for place in range(len(shapes)) if fits[place]]
     able.sort(key=lambda place: judged(shapes[place][1]))
+    best = [shapes[place][1] for place in able]
     choice = able[0] if able else None
-    gain = None
-    if len(able) > 1:
-        first, second = (shapes[place][1] for place in able[:2])
-        gaps = [after - before for before, after in zip(first, second)]
-        n, mean = len(gaps), sum(gaps) / len(gaps)
-        s = (sum((gap - mean) ** 2 for gap in gaps) / (n - 1)) ** 0.5
-        gain = [mean - 2 * s / n**0.5, mean + 2 * s / n**0.5]
+    gain = interval(best[0], best[1]) if len(best) > 1 else None
     return {"fits": fits, "choice": choice, "gain": gain}
 '''
 
@@ -81,8 +82,6 @@ def recommend(shapes, gpus, gpu_bytes, context, users):
         gain = [mean - reach, mean + reach]
     return {"fits": fits, "choice": able[0][1] if able else None, "gain": gain}
 """
-
-_SECOND = "first, second = (shapes[place][1] for place in able[:2])"
 
 PRACTICE = Variant(
     "one byte a weight",
@@ -145,14 +144,14 @@ PRACTICE = Variant(
         ),
         Mistake(
             "no interval on the gain",
-            "gain = [mean - 2 * s / n**0.5, mean + 2 * s / n**0.5]",
-            "gain = [mean, mean]",
+            "return [mean - 2 * s / n**0.5, mean + 2 * s / n**0.5]",
+            "return [mean, mean]",
             "The gain has no interval. Without one nobody can tell it from the luck of a seed.",
         ),
         Mistake(
             "interval of the seeds",
-            "gain = [mean - 2 * s / n**0.5, mean + 2 * s / n**0.5]",
-            "gain = [mean - 2 * s, mean + 2 * s]",
+            "return [mean - 2 * s / n**0.5, mean + 2 * s / n**0.5]",
+            "return [mean - 2 * s, mean + 2 * s]",
             "This is the spread of single seeds. The mean of n seeds is surer by the root of n.",
         ),
         Mistake(
@@ -169,8 +168,8 @@ PRACTICE = Variant(
         ),
         Mistake(
             "gain over the worst",
-            _SECOND,
-            "first, second = (shapes[place][1] for place in (able[0], able[-1]))",
+            "interval(best[0], best[1])",
+            "interval(best[0], best[-1])",
             "The gain was taken over the worst shape that fits. It is over the second best: what else would you serve?",
         ),
     ),
@@ -225,27 +224,16 @@ RECOMMEND = Coding(
                 "        gain      loss of the second best shape that fits - loss of the lowest, seed by seed; ",
             ),
             (
-                "    gain = None\n    if len(able) > 1:\n        first, second = (shapes[place][1] for place in able[:2])\n"
-                "        gaps = [after - before for before, after in zip(first, second)]\n"
-                "        n, mean = len(gaps), sum(gaps) / len(gaps)\n"
-                "        s = (sum((gap - mean) ** 2 for gap in gaps) / (n - 1)) ** 0.5\n"
-                "        gain = [mean - 2 * s / n**0.5, mean + 2 * s / n**0.5]\n",
-                "\n    def interval(place):\n        first, second = shapes[able[0]][1], shapes[place][1]\n"
-                "        gaps = [after - before for before, after in zip(first, second)]\n"
-                "        n, mean = len(gaps), sum(gaps) / len(gaps)\n"
-                "        s = (sum((gap - mean) ** 2 for gap in gaps) / (n - 1)) ** 0.5\n"
-                "        return [mean - 2 * s / n**0.5, mean + 2 * s / n**0.5]\n\n"
-                "    gain = interval(able[1]) if len(able) > 1 else None\n"
-                "    alike = [place for place in able if place == able[0] or interval(place)[0] <= 0]\n"
-                "    if able:\n"
-                "        choice = min(alike, key=lambda place: km.count_parameters(shapes[place][0]).total)\n",
+                "choice = able[0] if able else None",
+                "alike = [p for p in able if p == able[0] or interval(best[0], shapes[p][1])[0] <= 0]\n"
+                "    choice = min(alike, key=lambda p: km.count_parameters(shapes[p][0]).total, default=None)",
             ),
             cases=close_cases,
             also=(
                 Mistake(
                     "the lowest all the same",
-                    "choice = min(alike, key=lambda place: km.count_parameters(shapes[place][0]).total)",
-                    "choice = able[0]",
+                    "choice = min(alike, key=lambda p: km.count_parameters(shapes[p][0]).total, default=None)",
+                    "choice = able[0] if able else None",
                     "The shape with the lowest mean was chosen. A smaller one that is not surely worse goes before it.",
                 ),
                 Mistake(
@@ -264,7 +252,7 @@ RECOMMEND = Coding(
             'The routed experts are km.count_parameters(config)["routed experts"].total.',
             (
                 "        fits      weights + cache <= 0.9 of the memory of all GPUs: a tenth stays free for all else\n",
-                '        a GPU     holds 1 / gpus of the routed experts (km.count_parameters(config)["routed experts"].total),\n'
+                '        a GPU     holds 1 / gpus of the routed experts (km.count_parameters(config)["routed experts"]),\n'
                 "                  all other weights, and the caches of ceil(users / gpus) users\n"
                 "        fits      what a GPU holds <= 0.9 of its memory: a tenth stays free for all else\n",
             ),
@@ -298,7 +286,8 @@ RECOMMEND = Coding(
             "second best is the next by that measure. The gain is computed as before.",
             (
                 "the one with the lowest mean loss\n",
-                "the one whose largest loss over the seeds is the lowest; second best\n                  is the next by that measure\n",
+                "the one whose largest loss over the seeds is the lowest;\n"
+                "                  second best is the next by that measure\n",
             ),
             ("return sum(losses) / len(losses)", "return max(losses)"),
             cases=unlucky_cases,
