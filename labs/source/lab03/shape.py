@@ -178,7 +178,7 @@ PRACTICE = Variant(
 RECOMMEND = Coding(
     "recommend",
     "A shape for four GPUs",
-    minutes=17,
+    minutes=12,
     difficulty=2,
     points=4,
     practice=PRACTICE,
