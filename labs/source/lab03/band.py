@@ -22,8 +22,8 @@ def law_band(flops_N, loss_SN, draws_RS, at_M):
     at_M        [M], FLOPs to say something about, inside and outside of the runs
 
         for each resample        take the losses of its seeds (one drawn twice counts twice), and average them over the seeds
-        for each floor tried     0, 0.01, 0.02, ..., 0.98 times the lowest of these averages: the line through
-                                 log(loss - floor) against log(FLOPs), by least squares
+        for each floor tried     0, 0.01, 0.02, ..., 0.98 times the lowest of these averages: the line
+                                 through log(loss - floor) against log(FLOPs), by least squares
         keep                     the floor whose law has the smallest sum of squared errors of the loss itself
         low, high                at each of at_M, the 0.1 and the 0.9 quantile of what the R laws say (torch.quantile)
 
@@ -170,9 +170,9 @@ LAW_BAND = Coding(
             "one floor for all",
             "The floor is found once, from the mean over all seeds (each counted once), and all resamples are fitted above it.",
             (
-                "        for each floor tried     0, 0.01, 0.02, ..., 0.98 times the lowest of these averages: the line through\n",
+                "        for each floor tried     0, 0.01, 0.02, ..., 0.98 times the lowest of these averages: the line\n",
                 "        for the one floor        found as below from the mean over all seeds, used for every resample;\n"
-                "                                 tried are 0, 0.01, 0.02, ..., 0.98 times that mean's lowest: the line through\n",
+                "                                 tried are 0, 0.01, 0.02, ..., 0.98 times that mean's lowest: the line\n",
             ),
             (
                 "    for drawn_S in draws_RS:\n",

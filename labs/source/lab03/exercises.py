@@ -25,9 +25,9 @@ LAB = LabSpec(
             minutes=5,
             points=3,
             rubric="1 point: names the shape that the student's own last cell chose, and the memory that ruled the others "
-            "out, weights and cache apart. 1 point: gives the gain with its interval, from the student's own output, and says whether "
-            "0 is inside. 1 point: names one thing that these small runs cannot say about a large model (the size of the "
-            "factor, for instance, or what seeds share). No point for a claim that the interval does not carry.",
+            "out, weights and cache apart. 1 point: gives the gain with its interval, from the student's own output, and "
+            "says whether 0 is inside. 1 point: names one thing that these small runs cannot say about a large model (the "
+            "size of the factor, for instance, or what seeds share). No point for a claim that the interval does not carry.",
         ),
     ),
 )

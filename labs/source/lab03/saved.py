@@ -23,7 +23,7 @@ def times_saved(flops, usual, better, target):
         FLOPs to reach the target    between two neighbouring runs on a straight line of log(FLOPs) against log(loss)
         saved                        those of the usual shape / those of the better one
 
-    Returns the factor, or None where the runs of either shape do not enclose the target: that was not measured.
+    Returns the factor, or None where the runs of either shape do not enclose the target: not measured.
     """
 
     def reach(losses):
@@ -199,7 +199,7 @@ TIMES_SAVED = Coding(
                 "        saved                        1 - those of the better shape / those of the usual one\n",
             ),
             (
-                "    Returns the factor, or None where the runs of either shape do not enclose the target: that was not measured.\n",
+                "    Returns the factor, or None where the runs of either shape do not enclose the target: not measured.\n",
                 "    Returns the share, or 0.0 where the runs of either shape do not enclose the target: no claim there.\n",
             ),
             ("fast is None:\n        return None", "fast is None:\n        return 0.0"),

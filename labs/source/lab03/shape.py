@@ -107,12 +107,6 @@ PRACTICE = Variant(
             "The cache of one user was counted. There are `users` of them at once.",
         ),
         Mistake(
-            "cache of one layer",
-            "(c.kv_lora_rank + c.qk_rope_head_dim) * c.num_hidden_layers",
-            "(c.kv_lora_rank + c.qk_rope_head_dim)",
-            "The cache of one layer was counted. Every layer keeps its own.",
-        ),
-        Mistake(
             "cache by heads",
             "(c.kv_lora_rank + c.qk_rope_head_dim) * c.num_hidden_layers",
             "(c.kv_lora_rank + c.qk_rope_head_dim) * c.num_attention_heads * c.num_hidden_layers",
