@@ -188,6 +188,7 @@ RECOMMEND = Coding(
                 "in every layer, for every token;\n                  every GPU holds all of it\n",
             ),
             ("cache = cached * context * users", "cache = gpus * cached * context * users"),
+            besides=("memory of one GPU",),
             also=(
                 Mistake(
                     "cache held once",
@@ -257,7 +258,7 @@ RECOMMEND = Coding(
             ("cached * context * users", "cached * context * -(-users // gpus)"),
             ("memory = gpus * gpu_bytes", "memory = gpu_bytes"),
             cases=apart_cases,
-            besides=("memory of one GPU", "cache of one user"),
+            besides=("memory of one GPU", "cache of one user", "only active weights must fit"),
             also=(
                 Mistake(
                     "all weights spread",
