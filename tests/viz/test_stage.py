@@ -110,6 +110,7 @@ def test_every_component_is_found():
         "position": {"clocks", "layout"},
         "latent": {"shelves", "logit"},
         "routing": {"sentence", "foretold"},
+        "bets": {"desk", "doubling"},
         "muonclip": {"runaway", "bricks"},
     }
     assert components() == set().union(*chapters.values())
