@@ -27,7 +27,7 @@ def test_a_point_is_made_once(tmp_path, capsys, monkeypatch):
         bets.main(["--out", str(tmp_path), "--shard", "20/21"])
     assert made == ["experts16-heads16-seed2"]
     bets.main(["--out", str(tmp_path), "--list"])
-    assert capsys.readouterr().out.splitlines()[0] == "missing experts4-heads8-seed0"
+    assert "missing experts4-heads8-seed0" in capsys.readouterr().out.splitlines()
 
 
 def test_experts_at_work_and_everything_else_stay_the_same(text):

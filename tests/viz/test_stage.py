@@ -111,6 +111,7 @@ def test_every_component_is_found():
         "latent": {"shelves", "logit"},
         "routing": {"sentence", "foretold"},
         "muon": {"ellipse", "race"},
+        "bets": {"desk", "doubling"},
         "muonclip": {"runaway", "bricks"},
         "unpublished": {"frames"},
         "museum": {"museum"},
