@@ -9,16 +9,18 @@ from tqdm import tqdm
 
 import kimi_mini as km
 from kimi_mini.corpus.files import Corpus
-from kimi_mini.train import StepConfig, StepReport, TokenStream, next_token_loss, train_step
+from kimi_mini.train import Batch, StepConfig, StepReport, next_token_loss, train_step
+from kimi_mini.train.step import LossFn
 
 
 def updates(
     model: km.KimiMini,
     optimizer: torch.optim.Optimizer,
-    batches: TokenStream,
+    batches: Iterator[Batch],
     rates: Iterable[float],
     config: StepConfig | None = None,
     what: str = "updates",
+    loss_fn: LossFn = next_token_loss,
 ) -> Iterator[StepReport]:
     """Train at each of `rates` in turn, one batch an update, and yield its report; `what` names the progress bar.
 
@@ -27,7 +29,7 @@ def updates(
     for rate in tqdm(rates, desc=what, leave=False):
         for group in optimizer.param_groups:
             group["lr"] = rate
-        yield train_step(model, optimizer, [next(batches)], next_token_loss, config or StepConfig())
+        yield train_step(model, optimizer, [next(batches)], loss_fn, config or StepConfig())
 
 
 def small_config(text: Corpus, **changes) -> km.ModelConfig:
