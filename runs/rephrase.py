@@ -33,12 +33,12 @@ import kimi_mini as km
 from kimi_mini import corpus
 from kimi_mini.corpus.draw import Draw
 from kimi_mini.corpus.files import Corpus
-from kimi_mini.corpus.villages import LEVELS, VALUES, VERSIONS, Village, questions, villages
+from kimi_mini.corpus.villages import LEVELS, VALUES, VERSIONS, Village, villages
 from kimi_mini.kernels.rows import IGNORE
 from kimi_mini.optim import OptimConfig, build_optimizer, wsd_factor
 from kimi_mini.train import Batch, TokenStream, next_token_loss
 from kimi_mini.train.evaluation import evaluate
-from kimi_mini.viz.rephrase_runs import RATE, STUDENTS
+from kimi_mini.viz.rephrase_runs import RATE, STUDENTS, prompts
 from kimi_mini.viz.series import pack
 from runs.output import made_here
 from runs.points import run_points
@@ -175,11 +175,6 @@ class LossApart:
 
 
 # ---- what is asked ------------------------------------------------------------------------------------------------------
-
-
-def prompts(village: Village, kind: str, student: str) -> list[str]:
-    """The five wordings of a question, starting from the text that the student read (of ten versions: the first one)."""
-    return questions(village, kind, village.raw if student == "raw" else village.versions[0])
 
 
 def ask(model: km.KimiMini, taught: list[Village], student: str, text: Corpus) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The figures of the chapter *Saying it ten ways*, from the recorded points of `runs.rephrase` and from a pipeline run in the page."""
+"""The figures of *Saying it ten ways*: recorded points of `runs.rephrase`, and a pipeline that ran in the page."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..corpus.villages import LEVELS, VALUES, Village, distance, questions
+from ..corpus.villages import LEVELS, VALUES, Village, distance
 from ..synth import wilson_interval
 from . import still
 from .quiet import Quiet, Slider, quiet
-from .rephrase_runs import STUDENTS, Row, load_runs, pick
+from .rephrase_runs import STUDENTS, Row, load_runs, pick, prompts, read_by
 from .series import pack
 from .stage import Stage, stage
 
@@ -20,16 +20,6 @@ __all__ = ["STUDENTS", "accuracy", "ask_differently", "counted", "distances", "l
 NAMES = {"raw": "the raw text", "one": "one rephrasing", "ten": "ten rephrasings"}
 TABLE = {"raw": 23.76, "one": 27.39, "ten": 28.94}  # K2 report, Table 1: SimpleQA accuracy in percent
 SHOWN = 6  # villages of the first seed whose facts can be picked
-
-
-def read_by(village: Village, student: str) -> tuple[str, ...]:
-    """The texts about a village that a student read."""
-    return {"raw": (village.raw,), "one": village.versions[:1], "ten": village.versions}[student]
-
-
-def prompts(village: Village, kind: str, student: str) -> list[str]:
-    """What a student is asked about one fact, near to far, starting from the (first) text that it read."""
-    return questions(village, kind, read_by(village, student)[0])
 
 
 def distances(taught: Iterable[Village], student: str) -> list[float]:
@@ -88,17 +78,17 @@ def ask_differently(rows: Iterable[Row], taught: Sequence[Village], readings: in
 def _student(rows: list[Row], taught: Sequence[Village], student: str, shown: int) -> dict[str, Any]:
     """By checkpoint and level: each seed's mean probability, how many were right; by fact: the first seed's."""
     mine = pick(rows, student=student)
-    places = range(len(mine[0].checkpoints))
-    losses = [[float(row.train_loss[reading - 1]) for row in mine] for reading in mine[0].checkpoints]
+    probability = np.stack([row.probability.mean(2) for row in mine], -1)
+    right = np.sum([row.exact.sum(2) for row in mine], 0)
+    loss = [np.mean([row.train_loss[reading - 1] for row in mine]) for reading in mine[0].checkpoints]
+    first = mine[0].exact[:, :, :shown].reshape(-1, shown)
     return {
         "key": student, "name": NAMES[student], "table": TABLE[student],
         "distance": [round(value, 3) for value in distances(taught, student)],
-        "seeds": [[[round(float(row.probability[p, level].mean()), 4) for row in mine] for level in range(len(LEVELS))] for p in places],
-        "right": [[int(sum(row.exact[p, level].sum() for row in mine)) for level in range(len(LEVELS))] for p in places],
-        "asked": sum(row.exact.shape[2] for row in mine),
-        "loss": [round(float(np.mean(each)), 4) for each in losses],
+        "seeds": probability.round(4).tolist(), "right": right.tolist(), "asked": sum(row.exact.shape[2] for row in mine),
+        "loss": [round(float(each), 4) for each in loss],
         "each": pack(mine[0].probability[:, :, :shown]),
-        "each_right": ["".join("01"[int(flag)] for flag in mine[0].exact[p, level, :shown]) for p in places for level in range(len(LEVELS))],
+        "each_right": ["".join("01"[int(flag)] for flag in flags) for flags in first],
     }  # fmt: skip
 
 

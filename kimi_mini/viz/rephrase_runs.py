@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import require
-from ..corpus.villages import LEVELS
+from ..corpus.villages import LEVELS, Village, questions
 from .series import unpack
 
 STUDENTS = ("raw", "one", "ten")
@@ -60,3 +60,16 @@ def pick(rows: Iterable[Row], **wanted: Any) -> list[Row]:
     wanted = {"lr": RATE} | wanted
     found = [row for row in rows if all(getattr(row, name) == value for name, value in wanted.items())]
     return sorted(found, key=lambda row: row.seed)
+
+
+# ---- what a student has read and is asked -------------------------------------------------------------------------------
+
+
+def read_by(village: Village, student: str) -> tuple[str, ...]:
+    """The texts about a village that a student read."""
+    return {"raw": (village.raw,), "one": village.versions[:1], "ten": village.versions}[student]
+
+
+def prompts(village: Village, kind: str, student: str) -> list[str]:
+    """What a student is asked about one fact, near to far, starting from the (first) text that it read."""
+    return questions(village, kind, read_by(village, student)[0])
