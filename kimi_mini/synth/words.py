@@ -1,0 +1,181 @@
+"""What the fidelity check knows of English: small tables, and how a text falls into clauses of words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from .chunks import sentences
+
+_FUNCTION = frozenset(
+    """a about above across after again all also although always am among an and any are as at be because been before being
+    between both but by can could did do does doing down during each either else ever every few for from further had has have
+    having he her here hers him his how however i if in indeed into is it its itself just least less like many may me might mine
+    more most much must my near nor now of off often on once one only onto or other others our out over own per perhaps quite
+    rather same she should so some still such than that the their theirs them themselves then there these they this those
+    though through thus to today together too toward towards under until up upon us very was we were what when where whether
+    which while who whom whose why will with within would yet you your people""".split()
+)
+# How a telling is framed: these words carry no fact of their own.
+_FRAME = frozenset(
+    """answer ask asked course fact friend guide hear imagine know knows listen mention note notice picture question reader
+    recall remember said say says short story summary tell tells text think told traveller travellers visitor visitors
+    word words""".split()
+)
+# Wordings of one thing; the first is its name. A sign before a word turns its sense round.
+_SENSES = """
+    found establish begin date set start origin
+    know famous renown celebrate noted reputation
+    lie stand sit locate situate bank run flow
+    live home house dwell reside inhabit
+    born birth
+    make produce manufacture craft create
+    mayor
+    ferry boat
+    work job profession trade living
+    keep own pet
+    big large great -small -little
+    near close -far -distant
+    open -close_d -shut
+    early -late
+    increase rise grow -decrease -fall -shrink
+    hot warm -cold -cool
+    allow permit -forbid -prohibit
+    true correct right -false -wrong -incorrect
+    north -south
+    east -west
+    first -last
+    win won -lose -lost
+    rich wealthy -poor
+    old ancient -new -young -modern
+    buy bought purchase -sell -sold
+    child -adult
+    alive -dead
+"""
+_SENSE_OF = {}
+for _line in _SENSES.split("\n"):
+    for _word in _line.split():
+        _SENSE_OF[_word.lstrip("-")] = (_line.split()[0], not _word.startswith("-"))
+_IRREGULAR = {"made": "make", "kept": "keep", "ran": "run", "lay": "lie", "lies": "lie", "lying": "lie", "lived": "live",
+              "began": "begin", "begun": "begin", "stood": "stand", "sat": "sit", "known": "know", "rose": "rise", "grew": "grow",
+              "fell": "fall", "built": "build", "wrote": "write", "written": "write", "sang": "sing", "taught": "teach",
+              "closed": "close_d", "founder": "found", "founding": "found", "foundation": "found", "dates": "date",
+              "children": "child", "died": "dead", "banks": "bank", "homes": "home", "men": "man", "women": "woman"}  # fmt: skip
+_NEGATIONS = frozenset("not no never none nobody nothing neither nor without cannot nowhere hardly unable".split())
+_NO_NEGATION = re.compile(
+    r"\bnot only\b|\bno doubt\b|\bno less than\b|\bnothing (?:\w+ )?(?:but|\w+er than)\b|\b(?:nothing|nobody|none|no \w+|never)\b"
+    r"[^.;]*\b(?:\w+er|more|less|dearer|better)\b[^.;]*\bthan\b",
+    re.IGNORECASE,
+)
+_UNITS = "zero - two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_NUMBER_WORDS = {word: value for value, word in enumerate(_UNITS.split()) if word != "-"}
+_TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_WORD = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?|[^\W\d_]+(?:['’][^\W\d_]+)*(?:-[^\W\d_]+)*")
+_SPLIT = re.compile(r"[,;:()—–]\s+|\s[—–-]\s|\b(?:and|but|while|whereas|although|because|where|which|who)\b")
+
+
+@dataclass
+class Clause:
+    """What one clause says: its numbers, its names, and the senses of its other words with their sign (not far = near)."""
+
+    names: set[str] = field(default_factory=set)
+    numbers: list[str] = field(default_factory=list)
+    senses: dict[str, bool] = field(default_factory=dict)
+    text: str = ""
+    leads: bool = False  # begins with a name
+
+    @property
+    def marks(self) -> set[str]:
+        return self.names | set(self.numbers) | set(self.senses)
+
+
+def number_in(word: str, after: str = "") -> str | None:
+    """The number that `word` writes, in digits: "1,342", "twelve" and "forty-two" are numbers, "one" is not."""
+    if re.fullmatch(r"[+-]?\d[\d,]*(?:\.\d+)?", word):
+        return word.replace(",", "").lstrip("+")
+    tens, _, units = word.lower().partition("-")
+    if tens in _TENS and (not units or units == "one" or units in _NUMBER_WORDS):
+        return str(_TENS[tens] + (1 if units == "one" else _NUMBER_WORDS.get(units, 0)))
+    return str(_NUMBER_WORDS[word.lower()]) if word.lower() in _NUMBER_WORDS else None
+
+
+def stem(word: str) -> str:
+    """`word` without a common English ending."""
+    word = _IRREGULAR.get(word, word)
+    if word in _SENSE_OF:
+        return word
+    for ending, instead in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("ly", "")):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            short = word.removesuffix(ending) + instead
+            return next((form for form in (short, short + "e") if form in _SENSE_OF), short.rstrip("e"))
+    return word.rstrip("e") if len(word) > 3 else word
+
+
+def names_in(text: str) -> set[str]:
+    """Capitalised words that stand inside a sentence, or open one right before another, or are no common word there."""
+    found, openers = set(), set()
+    for sentence in sentences(text):
+        words = list(_WORD.finditer(sentence))
+        for place, match in enumerate(words):
+            word = bare(match.group())
+            if not word[:1].isupper() or word.lower() in _FUNCTION or word.lower() in _NEGATIONS or word == "I":
+                continue
+            opens = place == 0 or sentence[: match.start()].rstrip()[-1:] in ":“\"'(*-#"
+            if not opens:
+                found.add(word)
+            else:
+                openers.add(word)
+                following = words[place + 1].group() if place + 1 < len(words) else ""
+                if following[:1].isupper() and following.lower() not in _FUNCTION:
+                    found.add(word)
+    return found | {word for word in openers if _looks_like_a_name(word)}
+
+
+def bare(word: str) -> str:
+    """`word` without a possessive."""
+    return re.sub(r"['’]s$|['’]$", "", word)
+
+
+def _looks_like_a_name(word: str) -> bool:
+    lower = word.lower()
+    common = lower in _FRAME or stem(lower) in _SENSE_OF or number_in(lower) is not None
+    return not common and not lower.endswith(("ed", "ing", "ly", "one", "body", "ful", "ion", "ment", "ness"))
+
+
+def clauses(text: str, names: set[str]) -> list[Clause]:
+    """The clauses of `text`; a clause without a name of its own speaks of those that a clause last began with."""
+    found: list[Clause] = []
+    subject: set[str] = set()
+    for sentence in sentences(text):
+        harmless = [span for match in _NO_NEGATION.finditer(sentence) for span in [match.span()]]
+        start = 0
+        for end in [*(m.start() for m in _SPLIT.finditer(sentence)), len(sentence)]:
+            clause = _clause(sentence[start:end], names, start, harmless)
+            start = end
+            if not clause.marks:
+                continue
+            found.append(clause)
+            if clause.leads or not subject:
+                subject = set(clause.names)
+            clause.names = clause.names or set(subject)
+    return found
+
+
+def _clause(text: str, names: set[str], offset: int, harmless: list[tuple[int, int]]) -> Clause:
+    clause, positive = Clause(text=text.strip()), True
+    for match in _WORD.finditer(text):
+        word = bare(match.group())
+        lower = word.lower()
+        number = number_in(word)
+        if number is not None:
+            clause.numbers.append(number)
+        elif word in names:
+            clause.leads |= not (clause.names or clause.senses or clause.numbers)
+            clause.names.add(word)
+        elif lower in _NEGATIONS or lower.endswith(("n't", "n’t")):
+            inside = any(low <= offset + match.start() < high for low, high in harmless)
+            positive = positive if inside else not positive
+        elif (lower not in _FUNCTION or lower in _SENSE_OF) and lower not in _FRAME and len(lower) > 1:
+            sense, sign = _SENSE_OF.get(stem(lower), (stem(lower), True))
+            clause.senses[sense] = sign == positive
+    return clause
