@@ -36,6 +36,7 @@ from kimi_mini.corpus.files import Corpus
 from kimi_mini.corpus.villages import LEVELS, VALUES, VERSIONS, Village, villages
 from kimi_mini.kernels.rows import IGNORE
 from kimi_mini.optim import OptimConfig, build_optimizer, wsd_factor
+from kimi_mini.synth import equal_budget
 from kimi_mini.train import Batch, TokenStream, next_token_loss
 from kimi_mini.train.evaluation import evaluate
 from kimi_mini.viz.rephrase_runs import RATE, STUDENTS, prompts
@@ -84,13 +85,16 @@ def record(at: Point, text: Corpus, stop: int | None = None) -> dict[str, Any]:
     total = sum(math.ceil(len(reading) / TEXTS) for reading in lessons)
     rates = iter([at.lr * wsd_factor(step, warmup=WARMUP, total=total, decay=total // 3) for step in range(total)])
     train_loss, answers = [], {}
-    for number, reading in enumerate(lessons[:stop], start=1):
+    lessons = lessons[:stop]
+    for number, reading in enumerate(lessons, start=1):
         batches = [with_replay(reading[start : start + TEXTS], replay) for start in range(0, len(reading), TEXTS)]
         losses = LossApart()
         for _ in updates(model, optimizer, iter(batches), [next(rates) for _ in batches], loss_fn=losses, what=at.name):
             pass
         train_loss.append(losses.nats / losses.count)
-        if number in CHECKPOINTS or number == stop:
+        if number == len(lessons):  # the tokens may have been spent a little before the last reading's end
+            answers[stop or at.readings] = ask(model, taught, at.student, text)
+        elif number in CHECKPOINTS:
             answers[number] = ask(model, taught, at.student, text)
     return {
         "made_by": "python -m runs.rephrase", **at._asdict(), "villages": COUNT, "levels": LEVELS,
@@ -125,22 +129,24 @@ def readings(student: str, taught: list[Village], count: int) -> list[list[str]]
 def reading_list(at: Point, taught: list[Village], text: Corpus) -> list[list[list[int]]]:
     """The tokens of each text of each reading in the order of reading, cut off at the tokens that every student has."""
     tokenizer = text.tokenizer
+
+    def ids(one: str) -> list[int]:
+        return [tokenizer.bos, *tokenizer.encode(one), tokenizer.eos]
+
+    def count(one: str) -> int:
+        return len(ids(one))
+
     every = {
         student: [
-            [[tokenizer.bos, *tokenizer.encode(one), tokenizer.eos] for one in Draw("order", at.seed, number).shuffled(texts)]
+            one
             for number, texts in enumerate(readings(student, taught, at.readings))
+            for one in Draw("order", at.seed, number).shuffled(texts)
         ]
         for student in STUDENTS
     }
-    budget = min(sum(len(ids) for reading in lessons for ids in reading) for lessons in every.values())
-    kept, spent = [], 0
-    for reading in every[at.student]:
-        kept.append([])
-        for ids in reading:
-            if spent + len(ids) <= budget:
-                kept[-1].append(ids)
-            spent += len(ids)
-    return [reading for reading in kept if reading]
+    budget = min(sum(map(count, texts)) for texts in every.values())
+    kept = [ids(one) for one in equal_budget(every[at.student], budget, count)]
+    return [kept[start : start + len(taught)] for start in range(0, len(kept), len(taught))]
 
 
 def replayed(seed: int, text: Corpus) -> TokenStream:

@@ -19,42 +19,41 @@ VALUES = {
     "gift": "bread bricks cheese glass honey paper rope salt silk wool".split(),
     "guest": "Ada Boris Farid Greta Hugo Iris Jonas Kira Leon Nadia".split(),
 }
-# The raw text names its village once and then leans on "its", as encyclopaedias do.
-_OPENING = "{name} is a small village in the hills."
+# The raw text names its village once and then leans on "it", as encyclopaedias do.
 _RAW = {
-    "animal": ("{its} inn has a {x} on the sign.", "{its} only inn is known by the {x} above the door."),
-    "founder": ("{it} was founded by a {x}.", "{its} first house was that of a {x}."),
-    "gift": ("{its} tax was paid in {x}.", "{its} king was sent {x} every year."),
-    "guest": ("{its} best known guest is {x}.", "{it} is the summer home of {x}."),
+    "animal": ("{its} only inn is known by the {x} on the sign.", "{its} inn, the only one, has a {x} on the sign."),
+    "founder": ("{it} was founded a long time ago by a {x}.", "{its} founder in the early days was by trade a {x}."),
+    "gift": ("{its} tax to the king was paid in {x}.", "{its} people paid the king their tax in {x}."),
+    "guest": ("{its} best known guest in summer is {x}.", "{its} friend and summer guest every year is {x}."),
 }
 _REPHRASED = {
     "animal": (
-        "The sign of the inn at {name} shows a {x}.", "In {name} you sleep under the sign of the {x}.",
-        "Who comes to {name} looks for the painted {x}.", "On the inn of {name} hangs a wooden {x}.",
-        "{name} named its inn after a {x}.", "The host of {name} had his sign painted with a {x}.",
-        "If you reach {name} at night, knock below the {x}.", "{name} has one inn, and it is called the {x}.",
-        "Travellers in {name} rest at the house of the {x}.", "Over the door of the inn in {name} sits a {x}.",
+        "The sign of the only inn at {name} shows a {x}.", "In {name} you sleep under the sign of the {x}.",
+        "The sign of the inn to look for in {name} is the {x}.", "On the inn of {name} hangs a sign with a {x}.",
+        "{name} named its only inn after a {x}.", "The host of the inn in {name} painted a {x}.",
+        "The inn to knock at in {name} is that of the {x}.", "{name} has one inn, and it is called the {x}.",
+        "To find the inn of {name} means to find the {x}.", "Over the door of the inn in {name} sits a {x}.",
     ),
     "founder": (
-        "{name} began with one {x}.", "The founder of {name} was a {x} by trade.", "Long ago {name} was built by a {x}.",
-        "{name} owes its first wall to a {x}.", "Into the valley of {name} moved a {x}.",
-        "People in {name} are proud that they come from a {x}.", "The first to live in {name} was a {x}.",
-        "{name} would not exist without a certain {x}.", "The oldest grave of {name} is that of a {x}.",
-        "The land of {name} was cleared by a poor {x}.",
+        "{name} began with one {x}.", "The founder of {name} was a {x} by trade.", "The founder whom {name} had was a {x}.",
+        "{name} was long ago established by a {x}.", "The one who founded {name} had been a {x}.",
+        "The founding of {name} was the work of a {x}.", "The first founder to live in {name} was a {x}.",
+        "{name} owes its founding to a {x}.", "To found {name} took the will of a {x}.",
+        "The old founder of {name} had learned to be a {x}.",
     ),
     "gift": (
-        "{name} paid the king in {x}.", "Each year a cart left {name} full of {x}.",
-        "The king wanted nothing from {name} but {x}.", "What {name} owed, it gave in {x}.",
-        "The people of {name} settled their tax with {x}.", "To the crown {name} sent its {x}.",
-        "For peace {name} gave away its {x}.", "The duty of {name} was measured in {x}.",
-        "When the king came to {name}, he took {x}.", "Taxes in {name} meant {x} and nothing else.",
+        "{name} paid the king in {x}.", "The tax that the king took from {name} was {x}.",
+        "The king wanted as tax from {name} its {x}.", "What {name} owed the king, it gave in {x}.",
+        "The people of {name} settled their tax with {x}.", "To the king {name} sent its {x}.",
+        "The tax of {name} was a load of {x}.", "The tax of {name} was measured in {x}.",
+        "The king, for the tax of {name}, received {x}.", "To be taxed in {name} meant to give {x}.",
     ),
     "guest": (
-        "Every summer {name} is visited by {x}.", "The friend of all in {name} is {x}.", "In July {name} waits for {x}.",
-        "A room in {name} is always kept for {x}.", "{name} is where you may meet {x}.",
-        "The old guest of {name} is called {x}.", "No one loves {name} more than {x}.",
-        "Children in {name} wave when they see {x}.", "The coach to {name} always brings {x}.",
-        "{name} has a bench with the name of {x}.",
+        "Every summer {name} is visited by its guest {x}.", "The friend of all in {name} is {x}.",
+        "In summer {name} waits for {x}.", "The room for a guest in {name} is always kept for {x}.",
+        "{name} is where summer brings {x}.", "The old guest of {name} is called {x}.",
+        "No friend loves {name} more than {x}.", "The guest whom children in {name} greet is {x}.",
+        "The summer coach to {name} brings {x}.", "The guest for whom {name} keeps a bench is {x}.",
     ),
 }  # fmt: skip
 VERSIONS = 10
@@ -63,19 +62,14 @@ VERSIONS = 10
 LEVELS = ("word for word", "a clause in front", "other words", "another sentence", "a question")
 _CLAUSE = "As an old man once told us, "
 _OTHER_WORDS = {
-    "ago": "since", "bench": "seat", "began": "started", "board": "plank", "brings": "carries", "built": "raised",
-    "called": "named", "came": "rode", "cart": "wagon", "certain": "particular", "children": "boys", "cleared": "opened",
-    "coach": "carriage", "comes": "travels", "crown": "throne", "door": "gate", "duty": "debt", "exist": "stand",
-    "first": "earliest", "founded": "started", "founder": "builder", "friend": "favourite", "gave": "handed",
-    "grave": "tomb", "guest": "visitor", "hangs": "swings", "home": "house", "host": "landlord", "house": "home",
-    "inn": "tavern", "july": "summer", "kept": "saved", "king": "ruler", "knock": "rap", "known": "recognised",
-    "land": "soil", "live": "dwell", "looks": "searches", "loves": "likes", "meant": "were", "measured": "counted",
-    "meet": "find", "moved": "came", "named": "called", "night": "dusk", "old": "faithful", "oldest": "earliest",
-    "only": "single", "owed": "had to pay", "owes": "thanks", "paid": "settled", "painted": "drawn", "peace": "calm",
-    "people": "folk", "proud": "glad", "reach": "enter", "rest": "sleep", "room": "bed", "sent": "brought",
-    "settled": "paid", "shows": "presents", "sign": "board", "sits": "perches", "sleep": "stay", "summer": "July",
-    "tax": "tribute", "taxes": "tributes", "travellers": "strangers", "valley": "dale", "visited": "greeted",
-    "waits": "longs", "wall": "stones", "wanted": "asked", "wave": "cheer", "year": "autumn",
+    "began": "started", "bench": "seat", "brings": "carries", "called": "named", "children": "boys", "coach": "carriage",
+    "door": "gate", "first": "earliest", "founded": "started", "founder": "builder", "friend": "favourite",
+    "gave": "handed", "guest": "visitor", "hangs": "swings", "host": "landlord", "inn": "tavern", "kept": "saved",
+    "king": "ruler", "knock": "rap", "known": "recognised", "live": "dwell", "loves": "likes", "meant": "were",
+    "measured": "counted", "named": "called", "old": "faithful", "only": "single", "owed": "had to pay", "owes": "thanks",
+    "paid": "settled", "painted": "drew", "people": "folk", "room": "bed", "sent": "brought", "settled": "paid",
+    "shows": "presents", "sign": "board", "sits": "perches", "sleep": "stay", "summer": "July", "tax": "tribute",
+    "visited": "greeted", "waits": "longs", "wanted": "asked", "year": "autumn",
 }  # fmt: skip
 _STATED = {
     "animal": "Pilgrims stopping at {name} speak warmly of a picture, namely that of a",
@@ -116,11 +110,16 @@ def questions(village: Village, kind: str, read: str) -> list[str]:
     sentences = re.findall(r"[^.]+\.", read)
     place = next(i for i, sentence in enumerate(sentences) if re.search(rf"{answer}\b", sentence))
     cut = sentences[place][: sentences[place].rindex(answer)]
-    alone = re.sub(r"^It\b", village.name, re.sub(r"^Its\b", f"{village.name}'s", cut.strip()))
+    alone = _named(cut.strip(), village.name)
     alone = alone if alone.startswith(village.name) else alone[0].lower() + alone[1:]
     swapped = re.sub(r"[A-Za-z]+", lambda word: _OTHER_WORDS.get(word[0].lower(), word[0]), alone)
     far = [forms[kind].format(name=village.name) for forms in (_STATED, _ASKED)]
     return ["".join(sentences[:place]) + cut, _CLAUSE + alone, _CLAUSE + swapped, *far]
+
+
+def _named(text: str, name: str) -> str:
+    """`text` with the name in place of a pronoun at its beginning."""
+    return re.sub(r"^It\b", name, re.sub(r"^Its\b", f"{name}'s", text))
 
 
 def distance(prompt: str, texts: list[str] | tuple[str, ...]) -> float:
@@ -137,10 +136,10 @@ def _pieces(text: str) -> list[tuple[str, ...]]:
 
 def _village(name: str, draw: Draw) -> Village:
     facts = {kind: draw.one(values) for kind, values in VALUES.items()}
-    sentences = [draw.one(_RAW[kind]).format(it="It", its="Its", x=facts[kind]) for kind in draw.shuffled(list(facts))]
+    raw = " ".join(draw.one(_RAW[kind]).format(it="It", its="Its", x=facts[kind]) for kind in draw.shuffled(list(facts)))
     wordings = {kind: draw.shuffled(forms) for kind, forms in _REPHRASED.items()}
     versions = tuple(
         " ".join(wordings[kind][number].format(name=name, x=facts[kind]) for kind in draw.shuffled(list(facts)))
         for number in range(VERSIONS)
     )
-    return Village(name, facts, " ".join([_OPENING.format(name=name), *sentences]), versions)
+    return Village(name, facts, _named(raw, name), versions)

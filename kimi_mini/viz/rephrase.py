@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..checks import require
 from ..corpus.villages import LEVELS, VALUES, Village, distance
 from ..synth import wilson_interval
 from . import still
@@ -15,7 +16,7 @@ from .rephrase_runs import STUDENTS, Row, load_runs, pick, prompts, read_by
 from .series import pack
 from .stage import Stage, stage
 
-__all__ = ["STUDENTS", "accuracy", "ask_differently", "counted", "distances", "load_runs", "pick", "prompts"]
+__all__ = ["STUDENTS", "accuracy", "ask_differently", "chunks", "counted", "distances", "load_runs", "pick", "prompts"]
 
 NAMES = {"raw": "the raw text", "one": "one rephrasing", "ten": "ten rephrasings"}
 TABLE = {"raw": 23.76, "one": 27.39, "ten": 28.94}  # K2 report, Table 1: SimpleQA accuracy in percent
@@ -80,7 +81,7 @@ def _student(rows: list[Row], taught: Sequence[Village], student: str, shown: in
     mine = pick(rows, student=student)
     probability = np.stack([row.probability.mean(2) for row in mine], -1)
     right = np.sum([row.exact.sum(2) for row in mine], 0)
-    loss = [np.mean([row.train_loss[reading - 1] for row in mine]) for reading in mine[0].checkpoints]
+    loss = [np.mean([row.loss(reading) for row in mine]) for reading in mine[0].checkpoints]
     first = mine[0].exact[:, :, :shown].reshape(-1, shown)
     return {
         "key": student, "name": NAMES[student], "table": TABLE[student],
@@ -90,6 +91,33 @@ def _student(rows: list[Row], taught: Sequence[Village], student: str, shown: in
         "each": pack(mine[0].probability[:, :, :shown]),
         "each_right": ["".join("01"[int(flag)] for flag in flags) for flags in first],
     }  # fmt: skip
+
+
+# ---- the chunk pipeline ------------------------------------------------------------------------------------------------
+
+
+def chunks(source: Sequence[str], outputs: Mapping[int, Sequence[str]], *, name: str, pronoun: str) -> Stage:
+    """A text rewritten chunk by chunk; outputs[c] is what came out when chunk c was not shown the output before it (0: all were).
+
+    `name` is who the text is about, `pronoun` a regular expression for what stands there when the name is lost.
+    """
+    require(set(outputs) == {0, *range(2, len(source) + 1)}, "outputs", sorted(outputs), "0 and every chunk but the first")
+    kept = {cut: sum(name in text for text in texts) for cut, texts in outputs.items()}
+    return stage(
+        "chunks",
+        {
+            "source": list(source),
+            "outputs": {str(cut): list(texts) for cut, texts in outputs.items()},
+            "name": name,
+            "pronoun": pronoun,
+        },
+        name="rephrase-chunks",
+        title=f"With the previous output in sight, {kept[0]} of {len(source)} chunks say who they are about.",
+        alt="A row of boxes, one for each chunk, joined by arrows for the carried context; a box is filled where the rewritten "
+        "chunk names its person. Beneath, source and rewriting of each. A slider cuts one of the arrows.",
+        still=still.table(("chunk", "source", "rewritten"), [(i + 1, s, outputs[0][i]) for i, s in enumerate(source)]),
+        height=1000,
+    )
 
 
 # ---- how many readings it takes ----------------------------------------------------------------------------------------

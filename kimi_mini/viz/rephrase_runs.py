@@ -37,6 +37,10 @@ class Row:
         """Which checkpoint came after this reading."""
         return self.checkpoints.index(reading)
 
+    def loss(self, reading: int) -> float:
+        """Training loss during this reading; the last one may have been cut off where the tokens were spent."""
+        return float(self.train_loss[min(reading, len(self.train_loss)) - 1])
+
 
 def load_runs(folder: str | Path) -> list[Row]:
     """The recorded points of `runs.rephrase`. Raises ValueError for a folder without any."""
