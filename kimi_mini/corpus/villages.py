@@ -23,7 +23,7 @@ VALUES = {
 _RAW = {
     "animal": ("{its} only inn is known by the {x} on the sign.", "{its} inn, the only one, has a {x} on the sign."),
     "founder": ("{it} was founded a long time ago by a {x}.", "{its} founder in the early days was by trade a {x}."),
-    "gift": ("{its} tax to the king was paid in {x}.", "{its} people paid the king their tax in {x}."),
+    "gift": ("{its} tax to the king was always paid in {x}.", "{its} people always paid the king their tax in {x}."),
     "guest": ("{its} best known guest in summer is {x}.", "{its} friend and summer guest every year is {x}."),
 }
 _REPHRASED = {
@@ -49,10 +49,10 @@ _REPHRASED = {
         "The king, for the tax of {name}, received {x}.", "To be taxed in {name} meant to give {x}.",
     ),
     "guest": (
-        "Every summer {name} is visited by its guest {x}.", "The friend of all in {name} is {x}.",
+        "Every summer {name} is visited by its guest {x}.", "The guest whom all in {name} like is {x}.",
         "In summer {name} waits for {x}.", "The room for a guest in {name} is always kept for {x}.",
         "{name} is where summer brings {x}.", "The old guest of {name} is called {x}.",
-        "No friend loves {name} more than {x}.", "The guest whom children in {name} greet is {x}.",
+        "No guest loves {name} more than {x}.", "The guest whom children in {name} greet is {x}.",
         "The summer coach to {name} brings {x}.", "The guest for whom {name} keeps a bench is {x}.",
     ),
 }  # fmt: skip
