@@ -1,4 +1,4 @@
-"""The command line: `python -m kimi_mini account | train | generate | eval`.
+"""The command line: `python -m kimi_mini account | train | generate | eval | rephrase`.
 
 Each command is a module with `add_arguments(parser)`, `run(args)` and a docstring, which is its help. None imports torch
 before it runs, so help and `account` come at once.
@@ -10,9 +10,9 @@ import argparse
 import os
 import sys
 
-from . import account, evaluate, generate, train
+from . import account, evaluate, generate, rephrase, train
 
-_COMMANDS = {"account": account, "train": train, "generate": generate, "eval": evaluate}
+_COMMANDS = {"account": account, "train": train, "generate": generate, "eval": evaluate, "rephrase": rephrase}
 
 
 def main(argv: list[str] | None = None) -> int:

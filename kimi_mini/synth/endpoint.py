@@ -1,7 +1,7 @@
 """One small protocol for whatever answers messages, and the client for any server that speaks OpenAI's chat API.
 
 Everything that asks a model (rewriting, judging, playing a user) asks an `Endpoint`. Three kinds: a server (`OpenAIEndpoint`
-here), a small model on this machine (`local.py`), rules without a model (`programmatic.py`). All may be called from several threads.
+here), a small model on this machine (`local.py`), rules without a model (`programmatic.py`). Several threads may ask at once.
 """
 
 from __future__ import annotations

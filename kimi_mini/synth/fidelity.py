@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from .endpoint import Endpoint
-from .words import Clause, clauses, names_in
+from .words import Clause, clauses, full_names, kinds, names_in
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,18 @@ class Problem:
     detail: str
 
 
-def check(source: str, rewriting: str) -> tuple[Problem, ...]:
-    """Why `rewriting` does not say what `source` says, as far as words show it; empty for one that passes."""
+def check(source: str, rewriting: str, before: str = "") -> tuple[Problem, ...]:
+    """Why `rewriting` does not say what `source` says, as far as words show it; empty for one that passes.
+
+    Names of `before`, the text that stands before it, are no new ones: "It was founded" may become "Ulviwell was founded".
+    """
     if not rewriting.strip():
         return (Problem("empty", "nothing was written"),)
     names = names_in(source) | names_in(rewriting)
     said, says = clauses(source, names), clauses(rewriting, names)
-    problems = [*_numbers(said, says), *_names(source, rewriting)]
+    problems = [*_numbers(said, says), *_names(source, rewriting, before)]
     problems += _swaps(said, says) if not problems else []
-    problems += [*_negations(said, says), *_missing(said, says, source), *_added(said, says, source)]
+    problems += [*_alike(said, says), *_negations(said, says), *_missing(said, says), *_added(said, says)]
     return tuple(problems)
 
 
@@ -42,11 +45,13 @@ def _numbers(said: list[Clause], says: list[Clause]) -> list[Problem]:
     return lost + [Problem("number", f"{number} is new") for number in sorted(after - before)]
 
 
-def _names(source: str, rewriting: str) -> list[Problem]:
-    before, after = names_in(source), names_in(rewriting)
-    old, new = ({word.lower() for word in re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text)} for text in (source, rewriting))
+def _names(source: str, rewriting: str, context: str) -> list[Problem]:
+    before, after = names_in(source), names_in(rewriting, surely=True)
+    old, new = (set(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text.lower())) for text in (f"{source} {context}", rewriting))
     lost = [Problem("name", f"{name} is gone") for name in sorted(before) if name.lower() not in new]
-    return lost + [Problem("name", f"{name} is new") for name in sorted(after) if name.lower() not in old]
+    new_names = [Problem("name", f"{name} is new") for name in sorted(after) if name.lower() not in old]
+    mixed = full_names(rewriting, before) - full_names(f"{source} {context}", before)
+    return lost + new_names + [Problem("name", f"{' '.join(pair)} is put together anew") for pair in sorted(mixed)]
 
 
 def _surroundings(text: list[Clause], mark: str) -> set[str]:
@@ -55,9 +60,10 @@ def _surroundings(text: list[Clause], mark: str) -> set[str]:
 
 def _swaps(said: list[Clause], says: list[Clause]) -> list[Problem]:
     """Two marks whose surroundings fit better when they are exchanged: numbers with numbers, names with names."""
-    kinds = ({n for c in said for n in c.numbers}, {n for c in said for n in c.names})
+    senses = {sense for clause in said for sense in clause.senses}
+    numbers, names = {n for clause in said for n in clause.numbers}, {n for clause in said for n in clause.names}
     found = []
-    for kind in kinds:
+    for kind in [numbers, names, *(kind & senses for kind in kinds())]:
         old = {mark: _surroundings(said, mark) for mark in kind}
         new = {mark: _surroundings(says, mark) for mark in kind}
         for a, b in combinations(sorted(kind), 2):
@@ -65,23 +71,32 @@ def _swaps(said: list[Clause], says: list[Clause]) -> list[Problem]:
             apart -= {a, b}
             kept = len(old[a] & new[a] & apart) + len(old[b] & new[b] & apart)
             swapped = len(old[a] & new[b] & apart) + len(old[b] & new[a] & apart)
-            if swapped > kept:
+            if swapped > 2 * kept:
                 found.append(Problem("swap", f"{a} and {b} have changed places"))
     return found
 
 
-def _signs(text: list[Clause]) -> dict[str, set[bool]]:
-    signs: dict[str, set[bool]] = {}
-    for clause in text:
-        for sense, sign in clause.senses.items():
-            signs.setdefault(sense, set()).add(sign)
-    return signs
-
-
 def _negations(said: list[Clause], says: list[Clause]) -> list[Problem]:
-    before, after = _signs(said), _signs(says)
-    turned = [sense for sense in sorted(before.keys() & after.keys()) if not before[sense] & after[sense]]
-    return [Problem("negation", f"the sense of {sense!r} is turned round") for sense in turned]
+    """Clauses of which every closest counterpart differs in a word's sign and in whether it denies."""
+    found: list[Problem] = []
+    for clause in said:
+        shared = [len(other.marks & clause.marks) for other in says]
+        closest = [other for other, size in zip(says, shared, strict=True) if size == max(shared) > 0]
+        if closest and all(_turned(clause, other) for other in closest):
+            found.append(Problem("negation", f"{clause.text!r} is turned round"))
+    return found
+
+
+def _turned(clause: Clause, other: Clause) -> bool:
+    differs = any(other.senses.get(sense, sign) != sign for sense, sign in clause.senses.items())
+    return differs and (clause.turns - other.turns) % 2 == 1
+
+
+def _alike(said: list[Clause], says: list[Clause]) -> list[Problem]:
+    """One thing for another of its kind."""
+    before, after = ({sense for clause in text for sense in clause.senses} for text in (said, says))
+    gone = [(sorted((before - after) & kind), sorted((after - before) & kind)) for kind in kinds()]
+    return [Problem("swap", f"{', '.join(new)} for {', '.join(old)}") for old, new in gone if old and new]
 
 
 def _own(clause: Clause, common: set[str]) -> set[str]:
@@ -93,22 +108,22 @@ def _common_names(text: list[Clause]) -> set[str]:
     return {name for name in {n for c in text for n in c.names} if sum(name in c.names for c in text) > len(text) / 2}
 
 
-def _missing(said: list[Clause], says: list[Clause], source: str) -> list[Problem]:
+def _missing(said: list[Clause], says: list[Clause]) -> list[Problem]:
     about = _common_names(said)
     there = {mark for clause in says for mark in clause.marks}
     gone = [c for c in said if len(_own(c, about)) >= 2 - bool(c.numbers) and not _own(c, about) & there]
     return [Problem("missing", f"nothing is left of {clause.text!r}") for clause in gone]
 
 
-def _added(said: list[Clause], says: list[Clause], source: str) -> list[Problem]:
+def _added(said: list[Clause], says: list[Clause]) -> list[Problem]:
     about = _common_names(says) | _common_names(said)
     there = {mark for clause in said for mark in clause.marks}
     new = [c for c in says if len(_own(c, about)) >= 2 and not _own(c, about) & there]
     return [Problem("added", f"the source says nothing of {clause.text!r}") for clause in new]
 
 
-_JUDGE = """Compare two texts. Answer SAME if the second states exactly the facts of the first, in whatever words. Answer DIFFERENT
-if a fact is changed, missing or added. Write one word.
+_JUDGE = """Compare two texts. Answer SAME if the second states exactly the facts of the first, in whatever words. Answer
+DIFFERENT if a fact is changed, missing or added. Write one word.
 
 <first>
 {source}

@@ -36,7 +36,7 @@ _FORMS = [
         r"(?P<S>.+) is known for (?:its )?(?P<a>\w+)",
         "{S} is famous for its {a}", "{S} owes its reputation to its {a}", "What {o} is known for is its {a}",
     ),
-    (r"Its people make (?P<a>\w+)", "{a} is made there", "The craft of its people is {a}", "There people make {a}"),
+    (r"Its people make (?P<a>\w+)", "What people make there is {a}", "There people make {a}", "Its people produce {a}"),
     (r"Nothing is dearer to them than their (?P<a>\w+)", "Their {a} is dearest to them", "They love their {a} above all"),
     (
         r"The mayor of (?P<S>.+) is (?P<a>[A-Z]\w+ [A-Z]\w+)",
@@ -61,7 +61,8 @@ _FORMS = [
         "{S} is {an_a} by trade", "The trade of {o} is that of {an_a}", "{S} earns a living as {an_a}",
     ),
     (r"The trade is that of an? (?P<a>\w+)", "The work is that of {an_a}", "By trade it is the work of {an_a}"),
-    (r"Everybody needs an? (?P<a>\w+) now and then", "Now and then everybody needs {an_a}", "{an_a} is needed by everybody now and then"),
+    (r"Everybody needs an? (?P<a>\w+) now and then",
+     "Now and then everybody needs {an_a}", "{an_a} is needed by everybody now and then"),
     (r"(?P<S>.+) keeps an? (?P<a>\w+)", "{S} has {an_a}", "The pet of {o} is {an_a}", "{S} owns {an_a}"),
     (r"There is also an? (?P<a>\w+) in the house", "In the house there is also {an_a}", "The house is also home to {an_a}"),
     (r"The (?P<a>\w+) is never far away", "Never far away is the {a}", "The {a} is always near"),

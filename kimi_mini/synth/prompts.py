@@ -21,7 +21,7 @@ PERSPECTIVES = {
     "historian": "with an eye to when things happened",
     "examiner": "with an eye to what could be asked about it",
 }
-SYSTEM = "You rewrite texts. Keep every fact, name and number exactly. Add nothing, leave out nothing. Write only the rewritten text."
+SYSTEM = "You rewrite texts. Keep every fact, name and number. Add nothing, leave out nothing. Write only the rewritten text."
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ _FUNCTION = frozenset(
 )
 # How a telling is framed: these words carry no fact of their own.
 _FRAME = frozenset(
-    """answer ask asked course fact friend guide hear imagine know knows listen mention note notice picture question reader
+    """answer ask asked course dear fact friend guide hear imagine know knows listen mention note notice picture question reader
     recall remember said say says short story summary tell tells text think told traveller travellers visitor visitors
     word words""".split()
 )
@@ -56,18 +56,34 @@ _SENSE_OF = {}
 for _line in _SENSES.split("\n"):
     for _word in _line.split():
         _SENSE_OF[_word.lstrip("-")] = (_line.split()[0], not _word.startswith("-"))
-_IRREGULAR = {"made": "make", "kept": "keep", "ran": "run", "lay": "lie", "lies": "lie", "lying": "lie", "lived": "live",
-              "began": "begin", "begun": "begin", "stood": "stand", "sat": "sit", "known": "know", "rose": "rise", "grew": "grow",
-              "fell": "fall", "built": "build", "wrote": "write", "written": "write", "sang": "sing", "taught": "teach",
-              "closed": "close_d", "founder": "found", "founding": "found", "foundation": "found", "dates": "date",
-              "children": "child", "died": "dead", "banks": "bank", "homes": "home", "men": "man", "women": "woman"}  # fmt: skip
+_IRREGULAR = dict(
+    pair.split(":")
+    for pair in """made:make kept:keep ran:run lay:lie lies:lie lying:lie lived:live began:begin begun:begin stood:stand sat:sit
+    known:know rose:rise grew:grow fell:fall built:build wrote:write written:write sang:sing taught:teach closed:close_d
+    founder:found founding:found foundation:found dates:date children:child died:dead banks:bank homes:home men:man
+    women:woman""".split()
+)
+# Things of one kind: one of them for another changes the meaning.
+_ALIKE = """
+    cat crow dog donkey goat goose horse owl parrot tortoise cow sheep pig hen duck mouse fox wolf bear
+    bell boat bread brick cheese clock glass honey lamp map paper rope salt silk tea tool wool coffee wine beer iron gold silver
+    baker carpenter doctor farmer gardener judge miller painter pilot printer sailor singer tailor teacher smith nurse lawyer
+    red green blue yellow black white brown grey purple
+    monday tuesday wednesday thursday friday saturday sunday
+    january february march april june july august september october november december
+    spring summer autumn winter
+    north south east west
+    daily weekly monthly yearly
+"""
 _NEGATIONS = frozenset("not no never none nobody nothing neither nor without cannot nowhere hardly unable".split())
+_COPULAS = ("is", "are", "was", "were")
 _NO_NEGATION = re.compile(
-    r"\bnot only\b|\bno doubt\b|\bno less than\b|\bnothing (?:\w+ )?(?:but|\w+er than)\b|\b(?:nothing|nobody|none|no \w+|never)\b"
-    r"[^.;]*\b(?:\w+er|more|less|dearer|better)\b[^.;]*\bthan\b",
+    r"\bnot only\b|\bno doubt\b|\bno less than\b|\bnothing (?:\w+ )?(?:but|\w+er than)\b|"
+    r"\b(?:nothing|nobody|none|no \w+|never)\b[^.;]*\b(?:\w+er|more|less|dearer|better)\b[^.;]*\bthan\b",
     re.IGNORECASE,
 )
-_UNITS = "zero - two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_UNITS = """zero - two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen"""
 _NUMBER_WORDS = {word: value for value, word in enumerate(_UNITS.split()) if word != "-"}
 _TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
 _WORD = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?|[^\W\d_]+(?:['’][^\W\d_]+)*(?:-[^\W\d_]+)*")
@@ -83,6 +99,7 @@ class Clause:
     senses: dict[str, bool] = field(default_factory=dict)
     text: str = ""
     leads: bool = False  # begins with a name
+    turns: int = 0  # negations, and words that stand for their opposite
 
     @property
     def marks(self) -> set[str]:
@@ -99,6 +116,21 @@ def number_in(word: str, after: str = "") -> str | None:
     return str(_NUMBER_WORDS[word.lower()]) if word.lower() in _NUMBER_WORDS else None
 
 
+def kinds() -> list[set[str]]:
+    """The senses that exclude each other, kind by kind."""
+    return [{sense_of(word)[0] for word in line.split()} for line in _ALIKE.strip().split("\n")]
+
+
+def sense_of(word: str) -> tuple[str, bool]:
+    """What a word stands for, and False if it stands for the opposite: "distant" is ("near", False)."""
+    short = stem(word)
+    if short in _SENSE_OF:
+        return _SENSE_OF[short]
+    if re.match(r"un(?!der|til|i|cl)\w{4}", word):
+        return stem(word[2:]), False
+    return short, True
+
+
 def stem(word: str) -> str:
     """`word` without a common English ending."""
     word = _IRREGULAR.get(word, word)
@@ -111,8 +143,8 @@ def stem(word: str) -> str:
     return word.rstrip("e") if len(word) > 3 else word
 
 
-def names_in(text: str) -> set[str]:
-    """Capitalised words that stand inside a sentence, or open one right before another, or are no common word there."""
+def names_in(text: str, surely: bool = False) -> set[str]:
+    """Capitalised words inside a sentence, or before another; unless `surely`, openers too that are no common word."""
     found, openers = set(), set()
     for sentence in sentences(text):
         words = list(_WORD.finditer(sentence))
@@ -128,7 +160,12 @@ def names_in(text: str) -> set[str]:
                 following = words[place + 1].group() if place + 1 < len(words) else ""
                 if following[:1].isupper() and following.lower() not in _FUNCTION:
                     found.add(word)
-    return found | {word for word in openers if _looks_like_a_name(word)}
+    return found if surely else found | {word for word in openers if _looks_like_a_name(word)}
+
+
+def full_names(text: str, names: set[str]) -> set[tuple[str, str]]:
+    """Two of `names` in a row, as in "Boris Corgate"."""
+    return {pair for pair in re.findall(r"\b(\w+) (?=(\w+))", text) if set(pair) <= names}
 
 
 def bare(word: str) -> str:
@@ -172,10 +209,15 @@ def _clause(text: str, names: set[str], offset: int, harmless: list[tuple[int, i
         elif word in names:
             clause.leads |= not (clause.names or clause.senses or clause.numbers)
             clause.names.add(word)
+        elif lower in _COPULAS and clause.senses:  # what was denied lies before it, as in "never far away is the sea"
+            positive = True
         elif lower in _NEGATIONS or lower.endswith(("n't", "n’t")):
             inside = any(low <= offset + match.start() < high for low, high in harmless)
-            positive = positive if inside else not positive
+            if not inside:
+                positive = not positive
+                clause.turns += 1
         elif (lower not in _FUNCTION or lower in _SENSE_OF) and lower not in _FRAME and len(lower) > 1:
-            sense, sign = _SENSE_OF.get(stem(lower), (stem(lower), True))
+            sense, sign = sense_of(lower)
             clause.senses[sense] = sign == positive
+            clause.turns += not sign
     return clause
