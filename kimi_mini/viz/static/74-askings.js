@@ -64,9 +64,10 @@
       marks.text(`name-${index}`, 0, y + 14, student.name, { className: "km-strong" });
       marks.text(`times-${index}`, marks.long(`name-${index}`) + 10, y + 14, times, { className: "km-quiet" });
       marks.rect(`bar-${index}`, 0, y + 22, share * width, 22, "km-rest-fill");
-      const low = share * width < width * 0.62;
+      const end = Math.max(share, ...seeds) * width + 8;
       const text = `${whole(share)}, ${right}`;
-      marks.text(`share-${index}`, low ? Math.max(share, ...seeds) * width + 8 : share * width - 8, y + 38, text, { anchor: low ? "start" : "end", className: low ? "km-halo" : "km-on-bar" });
+      marks.text(`share-${index}`, end, y + 38, text, { className: "km-halo" });
+      if (end + marks.long(`share-${index}`) > width) marks.text(`share-${index}`, share * width - 8, y + 38, text, { anchor: "end", className: "km-on-bar" });
       seeds.forEach((value, seed) => marks.shape(`seed-${index}-${seed}`, value * width, y + 44, "M-4 0A4 4 0 1 0 4 0A4 4 0 1 0 -4 0Z", "km-flag"));
       marks.rect(`loss-field-${index}`, 0, y + 56, width * 0.3, 8, "km-grid");
       marks.rect(`loss-${index}`, 0, y + 56, width * 0.3 * Math.min(1, loss / LOSS), 8, "km-flag");
@@ -78,14 +79,14 @@
       marks.text("guess-label", x + 18, TOP + 2 * ROW + 14, "your guess", { within: width, className: "km-halo" });
     }
     const base = TOP + data.students.length * ROW - 8;
-    marks.axis("axis", 0, base, width - 1, [0, 0.1, 0.5, 1].map((at) => ({ at, label: at === 0.1 ? "10: chance" : at === 1 ? "100\u00a0%" : number(100 * at) })));
+    marks.axis("axis", 0, base, width - 1, [0, 0.1, 0.5, 1].map((at) => ({ at, label: at === 0 ? "" : at === 0.1 ? "10: chance" : at === 1 ? "100\u00a0%" : number(100 * at) })));
     return base + 40;
   }
 
   /* The report's own three numbers: another test, so another axis. */
   function report(stage, top) {
     const { marks, data, width } = stage;
-    marks.text("report-title", 0, top, "K2\u2019s Table 1: accuracy on SimpleQA, same three ways", { className: "km-quiet" });
+    marks.text("report-title", 0, top, "K2\u2019s Table 1: SimpleQA accuracy in\u00a0%", { className: "km-quiet" });
     const at = (value) => ((value - 22) / 8) * width;
     data.students.forEach(({ key, table }, index) => {
       marks.report(`report-${key}`, at(table), top + 40);
