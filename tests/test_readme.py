@@ -7,7 +7,7 @@ import yaml
 from kimi_mini.dev import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COUNTING, GENERATING = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COUNTING, GENERATING, CHECKING = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def test_counting_prints_what_the_readme_says(capsys):
@@ -18,6 +18,11 @@ def test_counting_prints_what_the_readme_says(capsys):
 def test_generating_runs(capsys):
     exec(COUNTING + GENERATING, {})
     assert len(capsys.readouterr().out.splitlines()) > 1
+
+
+def test_checking_prints_what_the_readme_says(capsys):
+    exec(CHECKING, {})
+    assert "# " + capsys.readouterr().out.strip() in CHECKING.splitlines()
 
 
 def test_what_the_readme_shows_and_names_is_there():

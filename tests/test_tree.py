@@ -21,8 +21,9 @@ RANKS = [
     {"model"},
     {"optim", "hub", "accounting", "generation"},
     {"train"},
-    {"rl", "synth", "serve", "parallel"},
+    {"rl", "synth", "serve", "parallel", "conformance"},
     {"claims"},
+    {"unpublished"},
     {"viz", "cli", "labs"},
 ]
 RANK_OF = {name: rank for rank, names in enumerate(RANKS) for name in names}

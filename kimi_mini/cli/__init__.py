@@ -1,4 +1,4 @@
-"""The command line: `python -m kimi_mini account | train | generate | eval | rephrase`.
+"""The command line: `python -m kimi_mini account | train | generate | eval | conformance | rephrase`.
 
 Each command is a module with `add_arguments(parser)`, `run(args)` and a docstring, which is its help. None imports torch
 before it runs, so help and `account` come at once.
@@ -10,26 +10,30 @@ import argparse
 import os
 import sys
 
-from . import account, evaluate, generate, rephrase, train
+from . import account, conformance, evaluate, generate, rephrase, train
 
-_COMMANDS = {"account": account, "train": train, "generate": generate, "eval": evaluate, "rephrase": rephrase}
+_COMMANDS = {
+    "account": account, "train": train, "generate": generate, "eval": evaluate, "conformance": conformance,
+    "rephrase": rephrase,
+}  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return the exit status: 0, 2 for input that will not do (one line on stderr), 130 when stopped."""
+    """Run one command and return the exit status: the command's own (0 as a rule), 2 for bad input (told in one line), 130."""
     args = _parser().parse_args(argv)
     try:
-        _COMMANDS[args.command].run(args)
+        status = _COMMANDS[args.command].run(args)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader (head, less) has seen enough; keep Python from flushing into the closed pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(f"\nstopped{f': {stop}' * bool(str(stop))}", file=sys.stderr)
         return 130
-    return 0
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,8 +16,6 @@ import argparse
 import json
 from pathlib import Path
 
-from .folder import read_text
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     number = {"type": int, "metavar": "N"}
@@ -32,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attempts", default=3, help="at a chunk that is refused (default: %(default)s)", **number)
     parser.add_argument("--workers", default=4, help="requests at a time (default: %(default)s)", **number)
     parser.add_argument("--temperature", type=float, default=0.8, metavar="X", help="of the writer (default: %(default)s)")
-    parser.add_argument("--timeout", type=float, default=60, metavar="S", help="seconds a server has (default: %(default)s)")
+    parser.add_argument(
+        "--timeout", type=float, default=60, metavar="S", help="seconds a server may be silent (default: %(default)s)"
+    )
     parser.add_argument("--seed", default=0, help="sent with each request (default: %(default)s)", **number)
 
 
@@ -80,22 +80,19 @@ def _writer(args: argparse.Namespace):
 
 def _documents(path: Path) -> dict[str, str]:
     """Name and text of each document."""
+    from .folder import read_text  # torch comes with it
+
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.suffix in (".txt", ".md") and file.is_file())
         found = {file.relative_to(path).as_posix(): read_text(str(file)) for file in files}
     elif path.suffix == ".jsonl":
-        found = {
-            f"{path.name}:{number}": _line(path, number, line) for number, line in enumerate(_lines(path), 1) if line.strip()
-        }
+        lines = read_text(str(path)).split("\n")  # a line of JSON may hold other separators
+        found = {f"{path.name}:{number}": _line(path, number, line) for number, line in enumerate(lines, 1) if line.strip()}
     else:
         found = {path.name: read_text(str(path))}
     if not found:
         raise ValueError(f"no texts in {path}; expected .txt or .md files, or lines of JSON")
     return found
-
-
-def _lines(path: Path) -> list[str]:
-    return read_text(str(path)).split("\n")  # a line of JSON may hold other separators
 
 
 def _line(path: Path, number: int, line: str) -> str:

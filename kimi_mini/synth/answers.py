@@ -9,11 +9,11 @@ from ..checks import is_int, require
 
 
 def answers(text: str, wanted: str) -> bool:
-    """Whether `wanted` stands in `text` as whole words, in any case: "1" is not in "1910", nor in "1.5" or "1,000"."""
+    """Whether `wanted` stands in `text` as whole words, in any case: "1" is not in "1910", nor in "1.5", "1,000" or "1/2"."""
     words = wanted.strip().strip(".!?").split()
     require(bool(words), "wanted", wanted, "an answer that is not empty")
     inside = r"\s+".join(map(re.escape, words))
-    return re.search(rf"(?<![\w-])(?<!\d[.,]){inside}(?![\w-])(?![.,]\d)", text, re.IGNORECASE) is not None
+    return re.search(rf"(?<![\w-])(?<!\d[.,/]){inside}(?![\w-])(?![.,/]\d)", text, re.IGNORECASE) is not None
 
 
 def wilson_interval(right: int, total: int, z: float = 1.96) -> tuple[float, float]:

@@ -45,7 +45,11 @@ class Endpoint(Protocol):
 
 
 class EndpointError(OSError):
-    """No answer, and why; the message never holds the key."""
+    """No answer, and why; the message never holds the key. `only_this`: it is this request that will not do."""
+
+    def __init__(self, message: str, only_this: bool = False) -> None:
+        super().__init__(message)
+        self.only_this = only_this
 
 
 class _Passing(Exception):
@@ -57,7 +61,7 @@ class _Passing(Exception):
 
 
 class OpenAIEndpoint:
-    """A server's chat completions, with a time-out per request and patience with 429, 5xx, silence and broken answers.
+    """A server's chat completions, with patience for 429, 5xx, broken answers, and silence of more than `timeout` seconds.
 
     `url` ends where the API begins, as in http://localhost:8000/v1. After `tries` failed requests, waiting twice as long
     after each (or what Retry-After says), it raises EndpointError. A request that the server calls wrong is not repeated.
@@ -93,7 +97,8 @@ class OpenAIEndpoint:
             status = error.status_code
             if status in _WORTH_ANOTHER_TRY or status >= 500:
                 raise _Passing(f"status {status}", _seconds(error.response.headers.get("retry-after"))) from None
-            raise EndpointError(self._told(f"status {status}: {_HINTS.get(status, error.message)}")) from None
+            told = self._told(f"status {status}: {_HINTS.get(status, error.message)}")
+            raise EndpointError(told, only_this=status not in _HINTS) from None
         except openai.APIConnectionError as error:
             raise _Passing(f"no connection, or it broke ({error.__cause__ or error})") from None
         except (openai.APIError, json.JSONDecodeError) as error:

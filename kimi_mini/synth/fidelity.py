@@ -1,9 +1,11 @@
 """Does a rewriting say what its source says? Checks of numbers, names, negation, lost and added facts.
 
 The checks compare words, they do not understand. They see: a number or name that is gone, new or has changed places with
-another; a word that is denied in one text and not in the other, opposites of a small table included; a clause of which nothing
-is left; a clause that shares nothing with the source. They do not see: a changed word beside an unchanged one ("its old glass"
-for "its glass"), opposites outside the table, who does what to whom, reasons, tone. `judge` asks a model instead.
+another; one thing for another of its kind (glass for cheese, March for April); a clause denied in one text and not in the
+other, opposites included that a small table has; a clause of which nothing is left; a clause that shares nothing with the
+source. They do not see: a changed word beside unchanged ones, outside the tables; one item of a list left out; who does
+what to whom; which of several equal things a number belongs to; reasons; tone. Of rewritings labelled by hand after the
+rules stood it refused 2 of 9 right ones and let 3 of 14 wrong ones pass. `judge` asks a model instead.
 """
 
 from __future__ import annotations
@@ -100,7 +102,8 @@ def _alike(said: list[Clause], says: list[Clause]) -> list[Problem]:
 
 
 def _own(clause: Clause, common: set[str]) -> set[str]:
-    return clause.marks - common
+    """What a clause is recognised by."""
+    return clause.marks - (clause.names if clause.borrowed else common)
 
 
 def _common_names(text: list[Clause]) -> set[str]:

@@ -7,12 +7,12 @@ the process that holds it, however that ends.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
 from pathlib import Path
 
+_BEGIN = b'{"job": '
 ACCEPTED, REFUSED, FAILED = "accepted", "refused", "failed"
 
 
@@ -48,7 +48,7 @@ class JobLog:
 
     def append(self, record: dict) -> None:
         """Add an attempt: `record` has at least "job" and "verdict". It is on the disk when this returns."""
-        line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
+        line = json.dumps({"job": record["job"], **record}, ensure_ascii=False).encode() + b"\n"
         with self._thread_lock:
             if self.accepted(record["job"]):
                 raise ValueError(f"job {record['job']} has an accepted result already")
@@ -65,6 +65,8 @@ class JobLog:
             self.added += 1
 
     def _lock_file(self) -> None:
+        import fcntl  # Linux and macOS; only here, so that the rest of the part can be used elsewhere
+
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -73,8 +75,6 @@ class JobLog:
     def _read(self) -> dict[str, list[dict]]:
         content = self.path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            os.ftruncate(self._file, len(whole))
         found: dict[str, list[dict]] = {}
         for number, line in enumerate(whole.splitlines(), 1):
             try:
@@ -82,5 +82,13 @@ class JobLog:
                 found.setdefault(record["job"], []).append(record)
                 record["verdict"]
             except (ValueError, KeyError, TypeError):
-                raise ValueError(f"{self.path}, line {number}, is no record of a job; this file is not such a log") from None
+                raise self._no_log(number) from None
+        if len(whole) < len(content):
+            torn = content[len(whole) :].rstrip(b"\0")  # some file systems leave zeros after a power cut
+            if torn[: len(_BEGIN)] != _BEGIN[: len(torn)]:
+                raise self._no_log(whole.count(b"\n") + 1)  # somebody's file, named by mistake: not one byte of it is touched
+            os.ftruncate(self._file, len(whole))
         return found
+
+    def _no_log(self, number: int) -> ValueError:
+        return ValueError(f"{self.path}, line {number}, is no record of a job; this file is not such a log")

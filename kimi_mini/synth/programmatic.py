@@ -85,7 +85,7 @@ class Programmatic:
         request = messages[-1]["content"]
         found = re.search(r"<text>\n(.*)\n</text>", request, re.DOTALL)
         if not found:
-            raise EndpointError(f"{NAME} only rewrites: the last message holds no <text>")
+            raise EndpointError(f"{NAME} only rewrites: the last message holds no <text>", only_this=True)
         draw = Draw(NAME, seed, *(message["content"] for message in messages))
         lines = found.group(1).split("\n")
         return Completion("\n".join(_paragraph(line, draw) for line in lines), NAME)

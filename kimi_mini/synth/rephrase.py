@@ -60,6 +60,9 @@ class _Stopped(Exception):
     """The run ends; what is begun is left for the next."""
 
 
+_EXPECTED = (_Refused, _Stopped, EndpointError, type(None))
+
+
 class _Run:
     """One call of `rephrase`: what its threads share."""
 
@@ -107,11 +110,13 @@ class _Run:
                 messages, seed=seed, max_tokens=_max_tokens(chunk), temperature=self.settings.temperature
             )
             text = answer.text.strip()
-            cut = (Problem("cut", "the answer was cut off"),) if answer.finish == "length" else ()
+            cut = (Problem("cut", "the answer was cut off"),) if answer.finish in ("length", "content_filter") else ()
             problems = cut or check(chunk, text, previous)
             if self.judge_by and not problems:
                 problems = judge(self.judge_by, chunk, text, seed)
         except EndpointError as error:
+            if not error.only_this:  # an endpoint has patience of its own; when that is at an end, asking on is no use
+                self.stop.set()
             self.log.append({**about, "verdict": FAILED, "error": str(error)})
             raise
         told = [f"{problem.kind}: {problem.detail}" for problem in problems]
@@ -133,7 +138,8 @@ def rephrase(
     """Rewrite each of `documents` (name: text) in `settings.versions` ways; `out_path` gets the accepted ones as JSON lines.
 
     Whatever the log holds already is not asked for again, so a run that was stopped goes on when it is repeated. `progress` is
-    called after each version. An endpoint that fails for good ends the run; what was accepted until then is written.
+    called after each version. An endpoint that gives up ends the run, one that refuses a single request only loses that
+    version; what was accepted is written, what is undone is left to the next run.
     """
     settings = settings or Settings()
     tasks = [(name, text, v, p) for name, text in documents.items() for v, p in enumerate(prompts(settings.versions))]
@@ -142,16 +148,17 @@ def rephrase(
         futures = [pool.submit(run.version, *task) for task in tasks]
         try:
             for future in as_completed(futures):
-                if isinstance(future.exception(), EndpointError):
-                    run.stop.set()  # an endpoint has patience of its own; when that is at an end, asking on is no use
+                if not isinstance(future.exception(), _EXPECTED):
+                    run.stop.set()
                 progress()
         finally:
             run.stop.set()  # the requests under way end, no new ones begin, and what the log holds is still read
             pool.shutdown()
             failures = [future.exception() for future in futures]
             results = [future.result() for future, failure in zip(futures, failures, strict=True) if not failure]
-            write_whole(Path(out_path), "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in results).encode())
-    unexpected = [failure for failure in failures if not isinstance(failure, _Refused | _Stopped | EndpointError | None)]
+            lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in results]
+            write_whole(Path(out_path), "".join(lines).encode())
+    unexpected = [failure for failure in failures if not isinstance(failure, _EXPECTED)]
     if unexpected:
         raise unexpected[0]
     refused = sum(isinstance(failure, _Refused) for failure in failures)

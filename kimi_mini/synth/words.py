@@ -22,7 +22,7 @@ _FRAME = frozenset(
     recall remember said say says short story summary tell tells text think told traveller travellers visitor visitors
     word words""".split()
 )
-# Wordings of one thing; the first is its name. A sign before a word turns its sense round.
+# Wordings of one thing; the first is its name. A sign before a word turns its sense round; close_d is "closed", not "near".
 _SENSES = """
     found establish begin date set start origin
     know famous renown celebrate noted reputation
@@ -86,7 +86,8 @@ _UNITS = """zero - two three four five six seven eight nine ten eleven twelve th
     eighteen nineteen"""
 _NUMBER_WORDS = {word: value for value, word in enumerate(_UNITS.split()) if word != "-"}
 _TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-_WORD = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?|[^\W\d_]+(?:['’][^\W\d_]+)*(?:-[^\W\d_]+)*")
+_DIGITS = r"(?:(?<!\w)[+-])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+_WORD = re.compile(rf"{_DIGITS}|[^\W\d_]+(?:['’][^\W\d_]+)*(?:-[^\W\d_]+)*")
 _SPLIT = re.compile(r"[,;:()—–]\s+|\s[—–-]\s|\b(?:and|but|while|whereas|although|because|where|which|who)\b")
 
 
@@ -99,6 +100,7 @@ class Clause:
     senses: dict[str, bool] = field(default_factory=dict)
     text: str = ""
     leads: bool = False  # begins with a name
+    borrowed: bool = False  # the names are those of a clause before
     turns: int = 0  # negations, and words that stand for their opposite
 
     @property
@@ -106,9 +108,9 @@ class Clause:
         return self.names | set(self.numbers) | set(self.senses)
 
 
-def number_in(word: str, after: str = "") -> str | None:
+def number_in(word: str) -> str | None:
     """The number that `word` writes, in digits: "1,342", "twelve" and "forty-two" are numbers, "one" is not."""
-    if re.fullmatch(r"[+-]?\d[\d,]*(?:\.\d+)?", word):
+    if re.fullmatch(_DIGITS, word):
         return word.replace(",", "").lstrip("+")
     tens, _, units = word.lower().partition("-")
     if tens in _TENS and (not units or units == "one" or units in _NUMBER_WORDS):
@@ -160,7 +162,8 @@ def names_in(text: str, surely: bool = False) -> set[str]:
                 following = words[place + 1].group() if place + 1 < len(words) else ""
                 if following[:1].isupper() and following.lower() not in _FUNCTION:
                     found.add(word)
-    return found if surely else found | {word for word in openers if _looks_like_a_name(word)}
+    small = set(re.findall(r"\b[^\W\d_A-Z][^\W\d_]*", text))  # what stands in lower case elsewhere is no name
+    return found if surely else found | {w for w in openers if _looks_like_a_name(w) and w.lower() not in small}
 
 
 def full_names(text: str, names: set[str]) -> set[tuple[str, str]]:
@@ -184,7 +187,7 @@ def clauses(text: str, names: set[str]) -> list[Clause]:
     found: list[Clause] = []
     subject: set[str] = set()
     for sentence in sentences(text):
-        harmless = [span for match in _NO_NEGATION.finditer(sentence) for span in [match.span()]]
+        harmless = [match.span() for match in _NO_NEGATION.finditer(sentence)]
         start = 0
         for end in [*(m.start() for m in _SPLIT.finditer(sentence)), len(sentence)]:
             clause = _clause(sentence[start:end], names, start, harmless)
@@ -194,6 +197,7 @@ def clauses(text: str, names: set[str]) -> list[Clause]:
             found.append(clause)
             if clause.leads or not subject:
                 subject = set(clause.names)
+            clause.borrowed = not clause.names
             clause.names = clause.names or set(subject)
     return found
 

@@ -16,7 +16,7 @@ def names():
     """What the cells before the runs define, with the package's functions for a student's."""
     threads = torch.get_num_threads()
     known = {}
-    for cell in ("setup", "imports", "router-practice", "dispatch-practice", "bias-practice", "layer", "parts", "run"):
+    for cell in ("setup", "imports", "router-practice", "dispatch-practice", "bias-practice", "row-practice", "layer", "parts", "run"):
         exec(CELLS[cell], known)
     yield known
     torch.set_num_threads(threads)
@@ -47,6 +47,13 @@ def test_on_a_frozen_layer_one_speed_is_too_slow_and_one_swings(names, capsys):
     assert fast[-1] > 1.7 and fast != sorted(fast, reverse=True)
 
 
+def test_a_row_of_mini_adds_up_and_is_evener_when_updates_are_mixed(names, capsys):
+    names["lab"]._passed |= {"router", "load_row"}
+    exec(CELLS["row-use"], names)
+    rows = [[float(n) for n in re.findall(r"\d\.\d\d", line)] for line in capsys.readouterr().out.splitlines()]
+    assert rows[0][0] == rows[1][0] and rows[0][1] > rows[1][1] > rows[0][0]
+
+
 @pytest.mark.slow
 def test_without_the_rule_the_busiest_expert_carries_about_six_mean_loads(names):
     assert "carried about 6 mean loads" in CELLS["busiest-text"]
@@ -57,7 +64,7 @@ def test_without_the_rule_the_busiest_expert_carries_about_six_mean_loads(names)
 @pytest.mark.slow
 def test_a_speed_ten_times_as_fast_balances_and_a_huge_one_swings(names, capsys):
     """The lab can be done: a student finds a better speed than 0.001, and sees what is wrong with one that is too large."""
-    names["lab"]._passed |= {"router", "dispatch_and_combine", "move_bias"}
+    names["lab"]._passed |= {"router", "dispatch_and_combine", "move_bias", "load_row"}
     exec(CELLS["train-slow"], names)
     exec(CELLS["train-own"].replace("my_speed = None", "my_speed = 0.01"), names)
     out = capsys.readouterr().out

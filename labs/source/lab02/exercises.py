@@ -5,6 +5,7 @@ from labs.course.exercise import Guess, LabSpec, Written
 from .bias import BIAS
 from .dispatch import DISPATCH
 from .groups import GROUPS
+from .load import LOAD_ROW
 from .router import ROUTER
 
 LAB = LabSpec(
@@ -16,11 +17,12 @@ LAB = LabSpec(
         GROUPS,
         DISPATCH,
         BIAS,
+        LOAD_ROW,
         Guess("busiest", "How busy will the busiest expert be?", minutes=3, points=1, low=1, high=8),
         Written(
             "load_plot",
             "Train at your own bias speed, and explain the load",
-            minutes=22,
+            minutes=14,
             points=4,
             rubric="1 point: both speeds are named, with max/mean at the start and at the end of each run, as numbers of the "
             "student's own log. 1 point: says that the loads of a layer add up to k times tokens (2 x 1,024 in an update, "

@@ -8,7 +8,8 @@ SHEET = Sheet(
         "grouped_choice": "Ask what a dropped group's score must be when all scores are negative",
         "dispatch_and_combine": "The longest part. An expert that nobody chose is the case to think of first",
         "move_bias": "Which sign? Let somebody say what should happen to an expert that is too busy",
-        "busiest": "Nobody runs part 6 before the guess is locked",
+        "load_row": "What must a row add up to? K times tokens: ask it before anybody trains",
+        "busiest": "Nobody runs part 7 before the guess is locked",
         "load_plot": "The text is about the student's own two logs; who tried several speeds writes about the last",
     },
     samples={
