@@ -97,7 +97,7 @@ def _student(rows: list[Row], taught: Sequence[Village], student: str, shown: in
 
 
 def chunks(source: Sequence[str], outputs: Mapping[int, Sequence[str]], *, name: str, pronoun: str) -> Stage:
-    """A text rewritten chunk by chunk; outputs[c] is what came out when chunk c was not shown the output before it (0: all were).
+    """A text rewritten chunk by chunk; outputs[c] is what came out when chunk c did not see the output before it (0: all did).
 
     `name` is who the text is about, `pronoun` a regular expression for what stands there when the name is lost.
     """
