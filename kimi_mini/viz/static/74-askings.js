@@ -79,7 +79,7 @@
       marks.text("guess-label", x + 18, TOP + 2 * ROW + 14, "your guess", { within: width, className: "km-halo" });
     }
     const base = TOP + data.students.length * ROW - 8;
-    marks.axis("axis", 0, base, width - 1, [0, 0.1, 0.5, 1].map((at) => ({ at, label: at === 0 ? "" : at === 0.1 ? "10: chance" : at === 1 ? "100\u00a0%" : number(100 * at) })));
+    marks.axis("axis", 0, base, width - 1, [0, 0.1, 0.5, 1].map((at) => ({ at, label: at === 0 ? "" : at === 0.1 ? "chance" : at === 1 ? "100\u00a0%" : number(100 * at) })));
     return base + 40;
   }
 
