@@ -11,6 +11,7 @@ from tqdm import tqdm
 import kimi_mini as km
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.train import Batch, StepConfig, StepReport, next_token_loss, train_step
+from kimi_mini.train.step import LossFn
 
 
 def updates(
@@ -21,6 +22,7 @@ def updates(
     config: StepConfig | None = None,
     what: str = "updates",
     inside: Callable[[], AbstractContextManager] = nullcontext,
+    loss_fn: LossFn = next_token_loss,
 ) -> Iterator[StepReport]:
     """Train at each of `rates` in turn, one batch an update, and yield its report; `what` names the progress bar.
 
@@ -34,6 +36,7 @@ def updates(
         with inside():
             report = train_step(model, optimizer, [batch], next_token_loss, config or StepConfig())
         yield report
+        yield train_step(model, optimizer, [next(batches)], loss_fn, config or StepConfig())
 
 
 def small_config(text: Corpus, **changes) -> km.ModelConfig:

@@ -41,6 +41,7 @@ FIGURES = {
     "muon": 6,
     "muonclip": 3,
     "museum": 3,
+    "rephrase": 1,
 }
 
 
