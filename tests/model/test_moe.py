@@ -136,7 +136,7 @@ def test_half_precision_does_not_round_the_bias(cast):
 
 def test_output_is_weighted_experts_plus_the_shared_one():
     moe, x = make_moe(CONFIG), tokens(6)
-    y, _ = moe(x[None])
+    y, _, _ = moe(x[None])
     routing = moe.router(x)
     for row, experts, weights, got in zip(x, routing.expert_TK, routing.weight_TK, y[0], strict=True):
         expected = moe.shared(row)
@@ -160,7 +160,7 @@ def test_several_shared_experts_are_one_wide_mlp():
 
 def test_load_counts_assignments():
     moe = make_moe(CONFIG)
-    _, load = moe(tokens(40).view(4, 10, -1))
+    _, load, _ = moe(tokens(40).view(4, 10, -1))
     experts = moe.router(tokens(40)).expert_TK.flatten().tolist()
     assert load.tolist() == [experts.count(e) for e in range(12)]
     assert load.sum() == 40 * 3
@@ -169,14 +169,14 @@ def test_load_counts_assignments():
 def test_load_leaves_padding_out():
     moe, x = make_moe(CONFIG), tokens(40).view(4, 10, -1)
     real = torch.arange(10) < torch.tensor([[10], [3], [0], [7]])
-    _, load = moe(x, real)
-    _, of_real = moe(x[real][None])
+    _, load, _ = moe(x, real)
+    _, of_real, _ = moe(x[real][None])
     assert torch.equal(load, of_real) and load.sum() == 20 * 3
 
 
 def test_a_token_does_not_depend_on_its_neighbours():
     moe, x = make_moe(CONFIG), tokens(40)
-    whole, _ = moe(x[None])
+    whole, _, _ = moe(x[None])
     for t in (0, 17, 39):
         torch.testing.assert_close(moe(x[None, t : t + 1])[0][0, 0], whole[0, t], atol=1e-13, rtol=0)
     shuffled = torch.randperm(40, generator=torch.Generator().manual_seed(3))
