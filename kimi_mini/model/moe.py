@@ -123,7 +123,7 @@ class MoE(nn.Module):
     def forward(
         self, x_BTD: Tensor, real_BT: Tensor | None = None, balance_loss: bool = False
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Returns (y_BTD, expert_load_E, balance loss if asked for): the load counts assignments of real (not padding) tokens."""
+        """Returns (y_BTD, expert_load_E, balance loss or None); the load counts assignments of real (not padding) tokens."""
         x_TD = x_BTD.flatten(0, 1)
         routing = self.router(x_TD)
         y_TD = self.experts(x_TD, routing) + self.shared(x_TD)
