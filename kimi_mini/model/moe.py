@@ -79,6 +79,24 @@ def gate_scale(n_routed_experts: int, num_experts_per_tok: int, *, tokens: int =
     return float((1 / weight_TK.square().sum(-1).sqrt()).mean())
 
 
+def sequence_balance_loss(routing: Routing, shape: tuple[int, int], real_BT: Tensor | None = None) -> Tensor:
+    """Sum over experts of f_i P_i, averaged over the sequences of [B, T] = `shape` (DeepSeek-V3 report, equations 17-20).
+
+    f_i is the share of a sequence's choices that expert i got, times the number of experts; P_i its mean share of a token's
+    scores, through which alone a gradient flows. Perfect balance gives 1. Choices are the router's own, its bias included.
+    Padding stays out, and a sequence weighs by its real tokens.
+    """
+    (B, T), E, K = shape, routing.score_TE.shape[1], routing.expert_TK.shape[1]
+    share_TE = routing.score_TE / routing.score_TE.sum(-1, keepdim=True)
+    real_BT1 = share_TE.new_ones(B, T, 1) if real_BT is None else real_BT[..., None].to(share_TE.dtype)
+    count_B1 = real_BT1.sum(1).clamp(min=1)
+    choices_BX = real_BT1.expand(B, T, K).flatten(1)
+    f_BE = share_TE.new_zeros(B, E).scatter_add_(1, routing.expert_TK.view(B, T * K), choices_BX) * E / (K * count_B1)
+    p_BE = (share_TE.view(B, T, E) * real_BT1).sum(1) / count_B1
+    weight_B = real_BT1.sum((1, 2)) / real_BT1.sum().clamp(min=1)
+    return ((f_BE * p_BE).sum(-1) * weight_B).sum()
+
+
 class Experts(nn.Module):
     """All routed experts of a layer as two slabs; the last two axes of each are one matrix (Muon's unit)."""
 
@@ -102,11 +120,14 @@ class MoE(nn.Module):
         self.experts = Experts(config)
         self.shared = SwiGLU(config.hidden_size, config.n_shared_experts * config.moe_intermediate_size)
 
-    def forward(self, x_BTD: Tensor, real_BT: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Returns (y_BTD, expert_load_E): how many assignments each expert got from real (not padding) tokens."""
+    def forward(
+        self, x_BTD: Tensor, real_BT: Tensor | None = None, balance_loss: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Returns (y_BTD, expert_load_E, balance loss or None); the load counts assignments of real (not padding) tokens."""
         x_TD = x_BTD.flatten(0, 1)
         routing = self.router(x_TD)
         y_TD = self.experts(x_TD, routing) + self.shared(x_TD)
         counted_TK = routing.expert_TK if real_BT is None else routing.expert_TK[real_BT.flatten()]
         expert_load_E = torch.bincount(counted_TK.flatten(), minlength=len(self.router.selection_bias))
-        return y_TD.view_as(x_BTD), expert_load_E
+        loss = sequence_balance_loss(routing, x_BTD.shape[:2], real_BT) if balance_loss else None
+        return y_TD.view_as(x_BTD), expert_load_E, loss

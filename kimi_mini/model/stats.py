@@ -14,15 +14,18 @@ class ForwardStats(NamedTuple):
 
     max_logits_LH   largest attention logit of each head: scaled, causal, before the softmax (-inf: no token seen)
     expert_load_LE  assignments to each expert (zeros for dense layers)
+    balance_loss    where it was asked for, V3's sequence-wise balance loss summed over layers, for one backward pass:
+                    it carries a gradient, and what is merged or reduced leaves it out
     """
 
     max_logits_LH: Tensor
     expert_load_LE: Tensor
+    balance_loss: Tensor | None = None
 
     def merge(self, other: ForwardStats | None) -> ForwardStats:
         """Of two micro-batches: a maximum for logits, a sum for load."""
         if other is None:
-            return self
+            return self._replace(balance_loss=None)
         return ForwardStats(torch.maximum(self.max_logits_LH, other.max_logits_LH), self.expert_load_LE + other.expert_load_LE)
 
     def all_reduce(self) -> ForwardStats:

@@ -29,12 +29,14 @@ class ModelOutput(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What every block needs to know of the batch: angles, documents (0 is padding), cache and who sees how much of it."""
+    """What every block needs to know of the batch: angles, documents (0 is padding), cache and who sees how much of it, and
+    whether a balance loss is wanted."""
 
     rope: Rope
     document_BT: Tensor | None
     cache: LatentCache | None
     visible_BT: Tensor | None
+    balance_loss: bool = False
 
 
 class Block(nn.Module):
@@ -48,16 +50,16 @@ class Block(nn.Module):
         self.mlp_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = MoE(config) if config.is_moe(layer) else SwiGLU(config.hidden_size, config.intermediate_size)
 
-    def forward(self, x_BTD: Tensor, ctx: Context) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Returns (x_BTD, max_logits_H, expert_load_E or None)."""
+    def forward(self, x_BTD: Tensor, ctx: Context) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Returns (x_BTD, max_logits_H, expert_load_E or None, balance loss or None)."""
         attended_BTD, max_logits_H = self._attend(self.attn_norm(x_BTD), ctx)
         x_BTD = x_BTD + attended_BTD
         normed_BTD = self.mlp_norm(x_BTD)
         if isinstance(self.mlp, SwiGLU):
-            return x_BTD + self.mlp(normed_BTD), max_logits_H, None
+            return x_BTD + self.mlp(normed_BTD), max_logits_H, None, None
         real_BT = None if ctx.document_BT is None else ctx.document_BT > 0
-        mixed_BTD, expert_load_E = self.mlp(normed_BTD, real_BT)
-        return x_BTD + mixed_BTD, max_logits_H, expert_load_E
+        mixed_BTD, expert_load_E, balance_loss = self.mlp(normed_BTD, real_BT, ctx.balance_loss)
+        return x_BTD + mixed_BTD, max_logits_H, expert_load_E, balance_loss
 
     def _attend(self, x_BTD: Tensor, ctx: Context) -> tuple[Tensor, Tensor]:
         if ctx.cache is None:
@@ -97,15 +99,17 @@ class KimiMini(nn.Module):
         mask_BT: Tensor | None = None,
         positions: Tensor | None = None,
         cache: LatentCache | None = None,
+        balance_loss: bool = False,
     ) -> ModelOutput:
         """logits_BTV for the token after each of tokens_BT, and the stats of this batch.
 
         mask_BT says which tokens are real: booleans (False is padding), or integers that number packed documents from 1
         (0 is padding). positions defaults to 0, 1, 2, ... (counted on from the cache, if there is one; with packed documents
-        pass positions that restart). With a cache, padding stands on the right and nothing is packed. Raises ValueError for
-        token ids outside the vocabulary (not on a GPU, where the look would stall the queue) and for misshapen arguments.
+        pass positions that restart). With a cache, padding stands on the right and nothing is packed. With `balance_loss` the
+        stats hold that too (a row of tokens_BT is a sequence). Raises ValueError for token ids outside the vocabulary (not on
+        a GPU, where the look would stall the queue) and for misshapen arguments.
         """
-        hidden_BTD, stats = self.trunk(tokens_BT, mask_BT, positions, cache)
+        hidden_BTD, stats = self.trunk(tokens_BT, mask_BT, positions, cache, balance_loss)
         return ModelOutput(self.logits(hidden_BTD), stats)
 
     def trunk(
@@ -114,20 +118,23 @@ class KimiMini(nn.Module):
         mask_BT: Tensor | None = None,
         positions: Tensor | None = None,
         cache: LatentCache | None = None,
+        balance_loss: bool = False,
     ) -> tuple[Tensor, ForwardStats]:
         """Everything before the head: the normed hidden_BTD and the stats. Arguments as for `forward`."""
         self._check(tokens_BT, mask_BT, positions)
         x_BTD = self.embed(tokens_BT)
         x_BTD = x_BTD.to(self.compute_dtype or x_BTD.dtype)
         ctx, new_B = self._context(tokens_BT, mask_BT, positions, cache, x_BTD.dtype)
-        max_logits, loads = [], []
+        ctx = ctx._replace(balance_loss=balance_loss)
+        max_logits, loads, losses = [], [], []
         for block in self.blocks:
-            x_BTD, max_logits_H, expert_load_E = block(x_BTD, ctx)
+            x_BTD, max_logits_H, expert_load_E, loss = block(x_BTD, ctx)
             max_logits.append(max_logits_H)
             loads.append(expert_load_E if expert_load_E is not None else self._no_load(tokens_BT.device))
+            losses += [] if loss is None else [loss]
         if cache is not None:
             cache.advance(new_B, tokens_BT.shape[1])
-        return self.norm(x_BTD), ForwardStats(torch.stack(max_logits), torch.stack(loads))
+        return self.norm(x_BTD), ForwardStats(torch.stack(max_logits), torch.stack(loads), sum(losses) if losses else None)
 
     def logits(self, hidden_BTD: Tensor) -> Tensor:
         """The head alone: logits_BTV (a tied head reads the embedding)."""

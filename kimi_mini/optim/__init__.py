@@ -1,6 +1,6 @@
 """Optimizers and the two weight updates that follow no gradient: Muon, QK-Clip, expert balance, the learning rate."""
 
-from .balance import balance_experts_
+from .balance import balance_experts_, device_load, load_echo, max_violation
 from .groups import OptimConfig, build_optimizer, learned_by_muon
 from .muon import Muon, muon_update, update_scale
 from .qk_clip import clip_factors, qk_clip_
@@ -13,7 +13,10 @@ __all__ = [
     "balance_experts_",
     "build_optimizer",
     "clip_factors",
+    "device_load",
     "learned_by_muon",
+    "load_echo",
+    "max_violation",
     "muon_update",
     "qk_clip_",
     "singular_values",

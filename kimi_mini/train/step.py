@@ -25,6 +25,7 @@ class StepConfig:
     """What a step does besides learning. tau is K2's 100; the other values are not published for K2.
 
     tau = inf measures and never clips; max_grad_norm = inf only measures; bias_rate = 0 leaves the biases alone.
+    aux_loss_alpha weighs V3's sequence-wise balance loss, which 0 leaves out; a step's reported loss is without it.
     """
 
     tau: float = 100.0
@@ -32,6 +33,7 @@ class StepConfig:
     bias_rate: float = 1e-3
     centred_bias: bool = False
     max_grad_norm: float = 1.0
+    aux_loss_alpha: float = 0.0
 
     def __post_init__(self) -> None:
         tau, alpha, rate, norm = self.tau, self.alpha, self.bias_rate, self.max_grad_norm
@@ -39,6 +41,8 @@ class StepConfig:
         require(is_number(alpha) and 0 <= alpha <= 1, "alpha", alpha, "a number from 0 to 1")
         require(is_number(rate) and 0 <= rate < math.inf, "bias_rate", rate, "a number >= 0")
         require(is_number(norm) and norm > 0, "max_grad_norm", norm, "a number > 0 (inf only measures)")
+        balance = self.aux_loss_alpha
+        require(is_number(balance) and 0 <= balance < math.inf, "aux_loss_alpha", balance, "a number >= 0")
 
 
 class StepReport(NamedTuple):
@@ -62,9 +66,9 @@ def train_step(
     optimizer.zero_grad()
     stats, loss_sum, count = None, 0.0, 0
     for batch in micro_batches:
-        out = model(batch.tokens_BT, batch.mask_BT, batch.positions)
+        out = model(batch.tokens_BT, batch.mask_BT, batch.positions, balance_loss=config.aux_loss_alpha > 0)
         batch_sum, batch_count = loss_fn(out.logits_BTV, batch)
-        batch_sum.backward()
+        _with_balance(batch_sum, batch_count, out.stats, config.aux_loss_alpha).backward()
         stats = out.stats.merge(stats)  # a maximum for logits, a sum for load
         loss_sum, count = loss_sum + batch_sum.detach(), count + batch_count
     stats = _all_reduce(stats)
@@ -76,6 +80,11 @@ def train_step(
     gamma_LH = qk_clip_(model, stats.max_logits_LH, tau=config.tau, alpha=config.alpha)  # lines 5-6
     balance_experts_(model, stats.expert_load_LE, rate=config.bias_rate, centred=config.centred_bias)
     return StepReport(loss, count, grad_norm, stats, gamma_LH)
+
+
+def _with_balance(batch_sum: Tensor, batch_count: Tensor, stats: ForwardStats, alpha: float) -> Tensor:
+    """The sum plus the balance loss times the targets, by whose number all gradients are divided in the end."""
+    return batch_sum if stats.balance_loss is None else batch_sum + alpha * batch_count * stats.balance_loss
 
 
 def _all_reduce(stats: ForwardStats | None) -> ForwardStats:

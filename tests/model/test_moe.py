@@ -136,7 +136,7 @@ def test_half_precision_does_not_round_the_bias(cast):
 
 def test_output_is_weighted_experts_plus_the_shared_one():
     moe, x = make_moe(CONFIG), tokens(6)
-    y, _ = moe(x[None])
+    y, _, _ = moe(x[None])
     routing = moe.router(x)
     for row, experts, weights, got in zip(x, routing.expert_TK, routing.weight_TK, y[0], strict=True):
         expected = moe.shared(row)
@@ -160,7 +160,7 @@ def test_several_shared_experts_are_one_wide_mlp():
 
 def test_load_counts_assignments():
     moe = make_moe(CONFIG)
-    _, load = moe(tokens(40).view(4, 10, -1))
+    _, load, _ = moe(tokens(40).view(4, 10, -1))
     experts = moe.router(tokens(40)).expert_TK.flatten().tolist()
     assert load.tolist() == [experts.count(e) for e in range(12)]
     assert load.sum() == 40 * 3
@@ -169,15 +169,61 @@ def test_load_counts_assignments():
 def test_load_leaves_padding_out():
     moe, x = make_moe(CONFIG), tokens(40).view(4, 10, -1)
     real = torch.arange(10) < torch.tensor([[10], [3], [0], [7]])
-    _, load = moe(x, real)
-    _, of_real = moe(x[real][None])
+    _, load, _ = moe(x, real)
+    _, of_real, _ = moe(x[real][None])
     assert torch.equal(load, of_real) and load.sum() == 20 * 3
 
 
 def test_a_token_does_not_depend_on_its_neighbours():
     moe, x = make_moe(CONFIG), tokens(40)
-    whole, _ = moe(x[None])
+    whole, _, _ = moe(x[None])
     for t in (0, 17, 39):
         torch.testing.assert_close(moe(x[None, t : t + 1])[0][0, 0], whole[0, t], atol=1e-13, rtol=0)
     shuffled = torch.randperm(40, generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(moe(x[None, shuffled])[0][0], whole[0, shuffled], atol=1e-13, rtol=0)
+
+
+# ---- the sequence-wise balance loss ------------------------------------------------------------------------------------
+
+
+def balance_loss_by_hand(moe: MoE, x_BTD: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+    """DeepSeek-V3 equations 17-20, a sequence, an expert and a token at a time; alpha = 1, mean weighted by tokens."""
+    experts, k, total = CONFIG.n_routed_experts, CONFIG.num_experts_per_tok, 0.0
+    for x_TD, length in zip(x_BTD, lengths, strict=True):
+        routing = moe.router(x_TD)
+        for i in range(experts):
+            f, p = 0.0, 0.0
+            for t in range(length):
+                f += experts / (k * length) * (i in routing.expert_TK[t].tolist())
+                p = p + routing.score_TE[t, i] / routing.score_TE[t].sum() / length
+            total = total + f * p * length / sum(lengths)
+    return total
+
+
+@pytest.mark.parametrize("lengths", [[10, 10, 10, 10], [10, 3, 0, 7]], ids=["whole", "padded"])
+def test_balance_loss_and_its_gradient_follow_the_equations(lengths):
+    moe, x = make_moe(CONFIG), tokens(40).view(4, 10, -1)
+    moe.router.selection_bias.copy_(0.3 * torch.randn(12))
+    real = torch.arange(10) < torch.tensor(lengths)[:, None]
+    expected = balance_loss_by_hand(moe, x, lengths)
+    (wanted,) = torch.autograd.grad(expected, moe.router.weight)
+    y, load, loss = moe(x, real, balance_loss=True)
+    (got,) = torch.autograd.grad(loss, moe.router.weight)
+    torch.testing.assert_close(loss, expected, atol=1e-13, rtol=0)
+    torch.testing.assert_close(got, wanted, atol=1e-13, rtol=0)
+    plain_y, plain_load, none = moe(x, real)
+    assert none is None and torch.equal(plain_y, y) and torch.equal(plain_load, load)
+
+
+def test_balance_loss_is_one_in_balance_and_grows_with_skew():
+    moe = make_moe(CONFIG)
+    moe.router.weight.data.zero_()  # equal scores for all: P is even, whoever is chosen
+    assert moe(tokens(8)[None], balance_loss=True)[2].item() == pytest.approx(1)
+    moe.router.weight.data[:3] = tokens(3)[:1]
+    skewed = tokens(1)[None].expand(1, 8, -1) * 3
+    assert moe(skewed, balance_loss=True)[2].item() > 1.5
+
+
+def test_balance_loss_of_padding_alone_is_zero():
+    loss = make_moe(CONFIG)(tokens(10)[None], torch.zeros(1, 10, dtype=torch.bool), balance_loss=True)[2]
+    assert loss.item() == 0

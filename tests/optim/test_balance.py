@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import kimi_mini as km
-from kimi_mini.optim import balance_experts_
+from kimi_mini.optim import balance_experts_, device_load, load_echo, max_violation
 
 
 @pytest.fixture
@@ -69,3 +69,35 @@ def test_bad_arguments_say_what_is_right(model):
         balance_experts_(model, torch.zeros(2, 8), rate=0.1)
     with pytest.raises(ValueError, match="rate = -1"):
         balance_experts_(model, torch.zeros(3, 8), rate=-1)
+
+
+# ---- measures ----------------------------------------------------------------------------------------------------------
+
+
+def test_violation_is_how_far_the_busiest_exceeds_the_mean():
+    load = torch.tensor([[4, 4, 4, 4], [16, 0, 0, 0], [6, 4, 4, 2], [0, 0, 0, 0]])
+    assert max_violation(load).tolist() == [0, 3, 0.5, 0]
+
+
+def test_devices_hold_neighbours_and_lose_nothing():
+    load = torch.arange(24).view(2, 12)
+    assert device_load(load, 3).tolist() == [[6, 22, 38], [54, 70, 86]]
+    assert torch.equal(device_load(load, 12), load) and torch.equal(device_load(load, 1)[:, 0], load.sum(1))
+    for devices in (0, 5, 24, 2.0):
+        with pytest.raises(ValueError, match="devices = .*expected a divisor of the 12 experts"):
+            device_load(load, devices)
+
+
+def test_joining_devices_never_makes_the_busiest_worse():
+    """Claim 21's arithmetic: the mean of two loads is at most the larger of them."""
+    load = torch.randint(0, 100, (200, 32), generator=torch.Generator().manual_seed(0))
+    violations = torch.stack([max_violation(device_load(load, devices)) for devices in (32, 16, 8, 4, 2, 1)])
+    assert (violations.diff(dim=0) <= 0).all() and (violations[-1] == 0).all()
+
+
+def test_echo_tells_the_same_again_from_the_opposite():
+    load = torch.tensor([9.0, 1, 5, 5])
+    assert load_echo(load, 3 * load).item() == pytest.approx(1)
+    assert load_echo(load, 10 - load).item() == pytest.approx(-1)
+    assert load_echo(load, torch.tensor([5.0, 5, 9, 1])).item() == 0
+    assert load_echo(load, torch.ones(4)).item() == 0
