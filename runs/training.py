@@ -34,9 +34,8 @@ def updates(
             group["lr"] = rate
         batch = next(batches)
         with inside():
-            report = train_step(model, optimizer, [batch], next_token_loss, config or StepConfig())
+            report = train_step(model, optimizer, [batch], loss_fn, config or StepConfig())
         yield report
-        yield train_step(model, optimizer, [next(batches)], loss_fn, config or StepConfig())
 
 
 def small_config(text: Corpus, **changes) -> km.ModelConfig:
