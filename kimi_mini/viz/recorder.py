@@ -17,8 +17,10 @@ from .recorder_runs import Flight, Landing, Recording, Trunk, load_recording, sm
 from .series import pack
 from .stage import Stage, stage
 
-__all__ = ["BAD_WIDTHS", "WIDTHS", "against_cosine", "bad_batch", "flight_recorder", "k2_rate", "k2_schedule", "landings"]
-__all__ += ["load_recording", "smooth"]
+__all__ = [
+    "WIDTHS", "against_cosine", "bad_batch", "flight_recorder", "k2_rate", "k2_schedule", "k2_schedule_figure", "landings",
+    "load_recording", "smooth",
+]  # fmt: skip
 
 WIDTHS = (1, 5, 10, 20, 50, 100)  # updates that a smoothed loss is a mean of
 
@@ -32,7 +34,8 @@ def flight_recorder(recording: Recording, seed: int = 0) -> Stage:
     last = trunk.last
     flat = trunk.landings[min(trunk.landings, key=lambda branch: abs(branch - 2 * last.branch // 3))]
     data = {
-        "kind": "trunk", "span": last.end, "tokens": recording.batch_tokens, "widths": WIDTHS, "flights": {"": _series(trunk.flight)},
+        "kind": "trunk", "span": last.end, "tokens": recording.batch_tokens, "widths": WIDTHS,
+        "flights": {"": _series(trunk.flight)},
         "landings": [_landing(landing) for landing in trunk.landings.values()],
         "samples": [{"update": update, "text": text} for update, text in trunk.samples],
         "flat": {"from": flat.branch, "before": flat.before, "end": last.before},
@@ -61,6 +64,7 @@ def bad_batch(recording: Recording) -> Stage:
         "flights": {"bad": _series(bad), "good": _series(good)}, "landings": [], "samples": [],
     }  # fmt: skip
     hidden = _hidden_from(bad.loss)
+    data["hidden"] = hidden
     rows = [(f"{width} updates" if width > 1 else "every update", count_spikes(smooth(bad.loss, width))) for width in WIDTHS]
     return stage(
         "recorder",
@@ -95,13 +99,21 @@ def _series(flight: Flight) -> dict[str, Any]:
 
 
 def _landing(landing: Landing) -> dict[str, Any]:
-    return {"branch": landing.branch, "before": landing.before, "after": landing.after, **_series(landing.flight)}
+    series = _series(landing.flight)
+    return {
+        "branch": landing.branch,
+        "length": len(landing.flight.loss),
+        "before": landing.before,
+        "after": landing.after,
+    } | series
 
 
 # ---- quiet figures -----------------------------------------------------------------------------------------------------
 
 
-def _line(name: str, x: Iterable[float], y: Iterable[float], colour: str, *, at: int, place: str, **more: Any) -> dict[str, Any]:
+def _line(
+    name: str, x: Iterable[float], y: Iterable[float], colour: str, *, at: int, place: str, **more: Any
+) -> dict[str, Any]:
     """A line with its name at point `at`."""
     x, y = list(x), [float(f"{value:.4g}") for value in y]
     texts = [""] * len(x)
@@ -140,8 +152,8 @@ def landings(trunk: Trunk) -> Quiet:
         title=f"Landed after {better[0].end:,} updates, the run is better than after {last.branch:,} at the full rate"
         if better
         else "No landing is better than the end of the trunk",
-        alt=f"Held-out loss against updates. At the full rate it goes from {first.before:.2f} to {last.before:.2f}; each landing "
-        f"lies below it, from {first.after:.2f} to {last.after:.2f}.",
+        alt=f"Held-out loss against updates. At the full rate it goes from {first.before:.2f} to {last.before:.2f}; each "
+        f"landing lies below it, from {first.after:.2f} to {last.after:.2f}.",
         **_axes("held-out loss, nats a token", "update"),
     )
 
@@ -216,8 +228,10 @@ def k2_schedule_figure() -> Quiet:
 
     def title(moment: str) -> str:
         at = moments[moment]
-        return f"K2 at the {moment}: update {at + 1:,}, rate {k2_rate(at):.2g}" if "end" in moment else (
-            f"K2 after {moment}: update {at + 1:,} of {updates['total']:,}, rate {k2_rate(at):.2g}"
+        return (
+            f"K2 at the {moment}: update {at + 1:,}, rate {k2_rate(at):.2g}"
+            if "end" in moment
+            else (f"K2 after {moment}: update {at + 1:,} of {updates['total']:,}, rate {k2_rate(at):.2g}")
         )
 
     return quiet(
