@@ -27,8 +27,8 @@ class Case:
 
     `in_place` compares the arguments afterwards too: the tensors that were handed over, not what the call may have put in
     their place in a list or dict. `largest` is the most elements that any tensor made on the way may have, where a right
-    answer by a needlessly large road should not pass. With `enough`, every argument is a list of arguments for a call of its own;
-    the answers are verdicts, and right if everything to be accepted (True) is, and `enough` of the others are not.
+    answer by a needlessly large road should not pass. With `enough`, every argument is a list of arguments for a call of
+    its own; the answers are verdicts, and right if everything to be accepted (True) is, and `enough` of the others are not.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """Values that cross from one process to another, or into a notebook, as JSON: numbers, text, lists, dicts, tensors, configs,
-programs.
+and programs.
 
-Nothing is unpickled, and no program runs before it is called, so a hand-in may write whatever it likes: what does not fit is a ValueError.
+Nothing is unpickled, and no program runs before it is called, so a hand-in may write whatever it likes: what does not fit
+is a ValueError.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def frames_of(rule: Rule) -> Callable[[int], tuple[Case, ...]]:
         frames = [
             frame([7.0, 90.0, 12.0, 15.0]),
             frame([4.0, 9.0, -6.0, 16.0], spike=3.0),
-            frame([25.0, 60.0, 8.0, 11.0], spike=2.0),
+            frame([25.0, 60.0, 48.0, 11.0], spike=2.0),
             frame([30.0, 80.0, 9.0, 3.0], factor_H=one),
             frame([9.0, 70.0, 26.0, 5.0], done_H=one),
             frame([6.0, 55.0, 13.0, 100.0], logged=2.5),

@@ -18,13 +18,13 @@ LAB = LabSpec(
         KILLS_NEGATIVE,
         MASKED,
         SUITE,
-        Guess("caught", "How many will your suite catch?", minutes=2, points=1, low=0, high=11),
+        Guess("caught", "How many will your suite catch?", minutes=2, points=1, low=0, high=14),
         Written(
             "gap",
             "Two sentences on the gap",
             minutes=8,
             points=3,
-            rubric="1 point: names the guess and how many of the eleven were caught, as numbers of the student's own output. "
+            rubric="1 point: names the guess and how many of the fourteen were caught, as numbers of the student's own output. "
             "1 point: names one piece that a loss curve of the museum does not give away (clamped-ratio, values-too or "
             "another whose curve lies in the healthy band) and what data shows it, or why the suite missed it. "
             "1 point: says what the guess had left out of account; or, where it was right, what would have spoken against it.",

@@ -87,25 +87,14 @@ from kimi_mini.conformance import conformance
 
 
 def kills_negative_maximum(clip):
-    failed = conformance(clip, "qk-clip").failed
-    if failed:
-        return False
-    import torch
-
-    from kimi_mini.conformance import Layout
-    from kimi_mini.conformance.heads import draw
-
-    weights, _ = draw(Layout(), 0)
-    kept = {name: weight.clone() for name, weight in weights.items()}
-    clip(weights, torch.full((4,), -70.0, dtype=torch.float64), 20.0, Layout())
-    return all(weight.equal(kept[name]) for name, weight in weights.items())
+    return not set(conformance(clip, "qk-clip").failed) - {"broken"}
 """,
     twists=(
         twist(
             _PRACTICE,
             "size counts",
             "The size of S counts: a head with |S_h| > tau is multiplied by tau / |S_h|, the others stay.",
-            ("with S_h > tau has its logits multiplied by tau / S_h", "with |S_h| > tau has its logits multiplied by tau / |S_h|"),
+            ("with S_h > tau has its logits multiplied by tau / S_h", "with |S_h| > tau has its logits multiplied by tau / |S_h|"),  # noqa: E501
             (_STAYS, "the others stay"),
             (_W, "(tau / S_H.abs()).clamp(max=1.0)"),
             cases=cases_of(
@@ -136,7 +125,7 @@ def kills_negative_maximum(clip):
             _PRACTICE,
             "halved beyond",
             "A head with S_h > 2 tau or S_h < -2 tau has its logits halved, whatever S_h is; all others stay.",
-            ("with S_h > tau has its logits multiplied by tau / S_h, " + _STAYS, "with |S_h| > 2 tau has its logits halved,\n               all others stay"),
+            ("with S_h > tau has its logits multiplied by tau / S_h, " + _STAYS, "with |S_h| > 2 tau has its logits halved,\n               all others stay"),  # noqa: E501
             ("[5.0, 40.0, -3.0, -70.0]", "[5.0, 90.0, -3.0, -70.0]"),
             (_W, "torch.where(S_H.abs() > 2 * tau, 0.5, 1.0)"),
             cases=cases_of(
@@ -185,7 +174,7 @@ _ZERO = "mul(seen).amax((0, 2, 3))"
 _BIG = Mistake(
     "largest visible",
     "hidden = torch",
-    "q, k = q.abs(), k.abs()\n    k[:, 0], q[:, 5] = 50.0, 50.0\n    hidden = torch",
+    "q, k = q.abs(), k.abs()\n    k[:, 4], q[:, 5] = 50.0, 50.0\n    hidden = torch",
     "Positive data whose largest product is visible anyway: nothing above the diagonal, and no zero, can show.",
 )
 _NO_NEGATIVE = Mistake(
@@ -205,7 +194,7 @@ _MASK_PRACTICE = Variant(
     MASK,
     cases_of(
         p.statistic("j <= i"), p.statistic("i - j > -1"), p.statistic("j < 99"), p.statistic("j <= i", _ZERO),
-        p.statistic("j <= i + 1"),
+        p.statistic("j >= i"),
     ),
     (_BIG, _NO_NEGATIVE, _REFUSES),
 )  # fmt: skip
@@ -239,22 +228,25 @@ from kimi_mini.conformance import conformance
 
 
 def kills_max_before_mask(max_logits):
-    return not {"causal", "signed"} & set(conformance(max_logits, "max-logits").failed)
+    return conformance(max_logits, "max-logits").passed
 """,
     twists=(
         _mask(
             "window of three", "A token sees itself and the two before it, nothing else.",
-            "all positions t - 3 < s <= t, signed", "torch.ones(6, 6).triu(1).bool() | torch.ones(6, 6).tril(-3).bool()", _WINDOW,
+            "all positions t - 3 < s <= t, signed",
+            "torch.ones(6, 6).triu(1).bool() | torch.ones(6, 6).tril(-3).bool()", _WINDOW,
             ("[2.0, 5.0, 3.0, 4.0, 7.0, 9.0]", "[8.0, 5.0, 3.0, 4.0, 7.0, 9.0]"),
             ("    q[0, 3:, 0, 0] = 0.1\n", "    q[0, :3, 0, 0] = 0.1\n    q[0, 4:, 0, 0] = 0.1\n"),
         ),
         _mask(
             "never itself", "A token does not see itself, only those before it; the first token alone sees itself.",
-            "all positions s < t, and t = s = 0, signed", "torch.ones(6, 6).triu(0).bool() & (torch.arange(36).view(6, 6) > 0)", _STRICT,
+            "all positions s < t, and t = s = 0, signed",
+            "torch.ones(6, 6).triu(0).bool() & (torch.arange(36).view(6, 6) > 0)", _STRICT,
         ),
         _mask(
             "prefix", "The first three tokens are a prefix that all tokens see; beyond it the order counts as usual.",
-            "all positions s <= t, and s < 3 for every t, signed", "torch.ones(6, 6).triu(1).bool() & (torch.arange(6) > 2)", _PREFIX,
+            "all positions s <= t, and s < 3 for every t, signed",
+            "torch.ones(6, 6).triu(1).bool() & (torch.arange(6) > 2)", _PREFIX,
             ("[2.0, 5.0, 3.0, 4.0, 7.0, 9.0]", "[2.0, 4.0, 6.0, 8.0, 7.0, 9.0]"),
             ("    q[0, 3:, 0, 0] = 0.1\n", "    q[0, 1:, 0, 0] = 0.1\n"),
         ),
