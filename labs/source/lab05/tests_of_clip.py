@@ -169,7 +169,7 @@ SHARED = (
     _HEAD.format(
         name="kills_shared_key",
         title="Catch a clip that scales the rotary key that all heads share.",
-        rule="        right: a head with S_h > tau has content and rotary logits multiplied by gamma_h = tau / S_h; the others stay",
+        rule="        right: a head with S_h > tau has content and rotary logits multiplied by gamma_h = tau / S_h; the others stay",  # noqa: E501
     )
     + """\
     layout, tau = Layout(), 20.0
