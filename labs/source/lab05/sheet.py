@@ -22,7 +22,7 @@ SHEET = Sheet(
             Sample(2, _FAIR, "Numbers, and a piece with its data. Nothing on why the guess was too high."),
             Sample(
                 3,
-                f"{_FAIR}\nI had forgotten that the suite invents the maxima: the four pieces that measure them are never called.",
+                f"{_FAIR}\nI forgot that the suite invents the maxima: the four pieces that measure them are never called.",
                 "All three points.",
             ),
         )
