@@ -27,13 +27,15 @@ class Case:
 
     `in_place` compares the arguments afterwards too: the tensors that were handed over, not what the call may have put in
     their place in a list or dict. `largest` is the most elements that any tensor made on the way may have, where a right
-    answer by a needlessly large road should not pass.
+    answer by a needlessly large road should not pass. With `enough`, every argument is a list of arguments for a call of
+    its own; the answers are verdicts, and right if everything to be accepted (True) is, and `enough` of the others are not.
     """
 
     name: str
     args: tuple
     in_place: bool = False
     largest: int | None = None
+    enough: int | None = None
 
 
 class _Largest(TorchDispatchMode):
@@ -56,7 +58,8 @@ class _Nowhere(io.TextIOBase):
 
 def store(case: Case) -> dict[str, Any]:
     """A case as JSON."""
-    return {"name": case.name, "args": encode(list(case.args)), "in_place": case.in_place, "largest": case.largest}
+    stored = {"name": case.name, "args": encode(list(case.args)), "in_place": case.in_place, "largest": case.largest}
+    return stored if case.enough is None else stored | {"enough": case.enough}
 
 
 def attempt(function: Callable, stored: dict[str, Any]) -> dict[str, Any]:
@@ -72,9 +75,10 @@ def attempt(function: Callable, stored: dict[str, Any]) -> dict[str, Any]:
         try:
             spy = None if stored["largest"] is None else _Largest()  # its first use imports a compiler, a second or two
             with spy or contextlib.nullcontext():
-                result = function(*args)
+                result = [function(*each) for each in args] if "enough" in stored else function(*args)
             arguments = encode(given) if stored["in_place"] else None
-            return {"result": encode(result), "arguments": arguments, "largest": spy and spy.elements}
+            outcome = {"result": encode(result), "arguments": arguments, "largest": spy and spy.elements}
+            return outcome | {key: stored[key] for key in ("enough",) if key in stored}
         except (Exception, SystemExit) as error:
             frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_NOT_THE_STUDENTS)]
             return {"error": f"{type(error).__name__}: {error}"[:500], "line": frames[-1].line if frames else None}
@@ -100,6 +104,8 @@ def difference(expected: dict[str, Any], got: dict[str, Any], largest: int | Non
     if "error" in got:
         where = f", at: {got['line']}" if got.get("line") else ""
         return f"it stopped with {got['error']}{where}"
+    if "enough" in expected:
+        return _verdicts_differ(decode(expected["result"]), decode(got["result"]), expected["enough"])
     wrong = _differ(decode(expected["result"]), decode(got["result"]), "the result")
     if wrong is None and expected["arguments"] is not None:
         before, after = decode(expected["arguments"]), decode(got["arguments"])
@@ -107,6 +113,17 @@ def difference(expected: dict[str, Any], got: dict[str, Any], largest: int | Non
     if wrong is None and largest is not None and got["largest"] > largest:
         wrong = f"right, but on the way a tensor of {got['largest']:,} numbers was built; {largest:,} are enough"
     return wrong
+
+
+def _verdicts_differ(expected: list[bool], got: Any, enough: int) -> str | None:
+    if not isinstance(got, list) or len(got) != len(expected) or not all(isinstance(each, bool) for each in got):
+        return f"the answers should be {len(expected)} times True or False; they are {_short(got)}"
+    pairs = list(zip(expected, got, strict=True))
+    right, refused = expected.count(True), pairs.count((True, False))
+    wrong, caught = expected.count(False), pairs.count((False, False))
+    if not refused and caught >= enough:
+        return None
+    return f"{refused} of {right} right versions are refused, and {caught} of {wrong} wrong ones caught; {enough} are enough"
 
 
 def _differ(expected: Any, got: Any, where: str) -> str | None:

@@ -1,6 +1,8 @@
-"""Values that cross from one process to another, or into a notebook, as JSON: numbers, text, lists, dicts, tensors, configs.
+"""Values that cross from one process to another, or into a notebook, as JSON: numbers, text, lists, dicts, tensors, configs,
+and programs.
 
-Nothing is unpickled, so a hand-in may write whatever it likes: what does not fit is a ValueError.
+Nothing is unpickled, and no program runs before it is called, so a hand-in may write whatever it likes: what does not fit
+is a ValueError.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from ..checks import require
 from ..config import ModelConfig
+from .program import Program
 from .script import ScriptedRun
 
 _DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "int64", "bool")}
@@ -37,6 +40,8 @@ def encode(value: Any) -> Any:
         return {"config": value.to_hf()}
     if isinstance(value, ScriptedRun):
         return {"script": encode(value.maxima_SLH), "done": value.done, "calls": encode(value.calls)}
+    if isinstance(value, Program):
+        return {"program": value.source}
     if isinstance(value, (list, tuple)):
         return {"list": [encode(item) for item in value]}
     if isinstance(value, dict):
@@ -64,6 +69,9 @@ def decode(stored: Any) -> Any:
             return ModelConfig.from_hf(content)
         if kind == "script":
             return ScriptedRun(decode(content), stored["done"], decode(stored["calls"]))
+        if kind == "program":
+            require(isinstance(content, str), "source", type(content).__name__, "text")
+            return Program(content)
         if kind == "list":
             return [decode(item) for item in content]
         if kind == "dict":

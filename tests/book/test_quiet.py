@@ -42,6 +42,7 @@ FIGURES = {
     "muonclip": 3,
     "museum": 3,
     "rephrase": 1,
+    "recorder": 3,
 }
 
 

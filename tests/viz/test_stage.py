@@ -114,6 +114,7 @@ def test_every_component_is_found():
         "bets": {"desk", "doubling"},
         "muonclip": {"runaway", "bricks"},
         "rephrase": {"askings", "chunks"},
+        "recorder": {"recorder"},
         "unpublished": {"frames"},
         "museum": {"museum"},
     }

@@ -1,0 +1,1 @@
+"""Lab 5: Write the test that kills it."""
