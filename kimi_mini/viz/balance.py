@@ -11,7 +11,7 @@ import torch
 from ..checks import require
 from ..optim import device_load, max_violation
 from . import still
-from .balance_runs import IDLE, TAIL, Run, load_mini, load_runs, pick
+from .balance_runs import TAIL, Run, load_mini, load_runs, pick
 from .quiet import Quiet, Slider, quiet
 from .series import pack
 from .stage import Stage, stage
@@ -102,8 +102,8 @@ def pooling(sources: Mapping[str, tuple[int, Mapping[int, Sequence[float]], str]
         "pooling",
         {"sources": data},
         name="balance-pooling",
-        title=f"One batch: the busiest of {first[-1][0]} devices has {first[-1][2]:.1f} times the mean, of {first[0][0]} devices "
-        f"{first[0][2]:.1f} times.",
+        title=f"One batch: the busiest of {first[-1][0]} devices has {first[-1][2]:.1f} times the mean, of {first[0][0]} "
+        f"devices {first[0][2]:.1f} times.",
         alt="Load of the busiest device over the mean against the number of devices that share the same routed experts, with "
         "the middle 80 % of batches as bars. The fewer the devices, the nearer to 1.",
         still=still.table(("devices", "busiest over mean"), [(n, f"{middle:.2f}") for n, _, middle, _ in first]),
@@ -136,8 +136,8 @@ def biases(runs: Iterable[Run]) -> Quiet:
     return quiet(
         draw,
         title=title,
-        alt="Mean selection bias of a layer's experts over the updates, by the plain and by the centred rule at the same speed; "
-        "the slider picks seed and layer. The plain rule's mean wanders off, the centred one's stays at zero.",
+        alt="Mean selection bias of a layer's experts over the updates, by the plain and by the centred rule at the same "
+        "speed; the slider picks seed and layer. The plain rule's mean wanders off, the centred one's stays at zero.",
         slider=Slider("seed and layer", settings, show=lambda s: f"seed {s[0][0].seed}, layer {layers[s[1]]}"),
         xaxis={"title": {"text": "update", "font": {"size": 14}, "standoff": 6}},
         yaxis={"title": {"text": "mean bias", "font": {"size": 14}}},

@@ -43,7 +43,7 @@ class Run:
 
     @property
     def rule(self) -> str:
-        """"rate0.01", "rate0.01-centred" or "alpha0.1"."""
+        """ "rate0.01", "rate0.01-centred" or "alpha0.1"."""
         return f"alpha{self.alpha:g}" if self.alpha else f"rate{self.rate:g}{'-centred' if self.centred else ''}"
 
     @property

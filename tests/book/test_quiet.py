@@ -37,6 +37,7 @@ FIGURES = {
     "position": 3,
     "latent": 3,
     "routing": 1,
+    "balance": 1,
     "bets": 3,
     "muon": 6,
     "muonclip": 3,

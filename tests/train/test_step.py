@@ -1,5 +1,6 @@
 """train_step: the division, the clip on the next forward pass, the guard, and several ranks as one."""
 
+import dataclasses
 import inspect
 import math
 
@@ -61,6 +62,18 @@ def test_gradient_is_that_of_the_mean_loss():
     for p, q in zip(model.parameters(), reference.parameters(), strict=True):
         if q.grad is not None:
             torch.testing.assert_close(p.grad, q.grad, rtol=1e-9, atol=1e-12)
+
+
+def test_the_balance_loss_is_added_to_the_mean_loss_and_not_reported():
+    batch, alpha = _batch(), 0.5
+    model, twin, plain = _model(), _model(), _model()
+    report = _step(model, [batch], dataclasses.replace(QUIET, aux_loss_alpha=alpha))
+    out = twin(batch.tokens_BT, balance_loss=True)
+    loss_sum, count = next_token_loss(out.logits_BTV, batch)
+    (loss_sum / count + alpha * out.stats.balance_loss).backward()
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, q.grad, rtol=1e-9, atol=1e-12)
+    assert report.loss == _step(plain, [batch]).loss
 
 
 def test_loss_is_the_mean_over_targets():

@@ -110,6 +110,7 @@ def test_every_component_is_found():
         "position": {"clocks", "layout"},
         "latent": {"shelves", "logit"},
         "routing": {"sentence", "foretold"},
+        "balance": {"thermostat", "pooling"},
         "muon": {"ellipse", "race"},
         "bets": {"desk", "doubling"},
         "muonclip": {"runaway", "bricks"},

@@ -80,14 +80,14 @@
       marks.rect(`chart-grid-${tick}`, 0, y(tick), width, 1, "km-grid");
       if (tick) marks.text(`chart-label-${tick}`, 0, y(tick) - 3, String(tick), { className: "km-quiet km-halo" });
     }
-    marks.text("chart-title", 0, base - CHART - 8, "load violation over the updates: busiest over mean, less 1", { className: "km-halo", within: width });
+    marks.text("chart-title", 0, base - CHART - 8, "violation: busiest over mean, less 1", { className: "km-halo", within: width });
     data.layers.forEach((layer, index) => {
       let d = "";
       for (let row = 0; row < updates; row++) d += `${d ? "L" : "M"}${x(row).toFixed(1)} ${y(run.violation[row * count + index]).toFixed(1)}`;
       marks.shape(`line-${index}`, 0, 0, d, `km-line ${index ? "km-quiet-line" : "km-expert-line"}`);
     });
     marks.rect("cursor", x(update - 1) - 0.75, base - CHART, 1.5, CHART, "km-flag");
-    marks.axis("updates", 0, base, width - 2, [0, 80, 160, 240, 320].map((at) => ({ at: at / updates, label: at === 320 ? "update 320" : String(at) })));
+    marks.axis("updates", 0, base, width - 2, [0, 160, 320].map((at) => ({ at: at / updates, label: at === 320 ? "update 320" : String(at) })));
     const [solid, dashed] = data.layers;
     marks.text("legend", width, base - CHART + 12, `layer ${solid}, layer ${dashed} dashed`, { anchor: "end", className: "km-quiet km-halo" });
   }
@@ -177,7 +177,7 @@
         : `The first ${data.every} updates of a run without any balance. What next?`,
       values,
       note: `Measured here: ${data.experts} experts a layer, ${data.chosen} for a token, ${number(data.tokens)} tokens an update; every ${data.every}th update is drawn as bars. Orange: more than twice the share.` +
-        (stage.revealed ? ` Now ${idle} of ${data.experts * data.layers.length} experts have less than a tenth of theirs. Frames: devices. Last ${data.tail} updates of this run: violation ${times(run.end_violation)}, echo ${number(run.end_echo, 2).replace("-", "\u2212")}. Held-out loss at the end: ${number(run.held_out, 3)} nats.` : ""),
+        (stage.revealed ? ` Now ${idle} of ${data.experts * data.layers.length} experts have less than a tenth of theirs. Frames: devices. Last ${data.tail} updates of this run: violation ${times(run.end_violation)}, echo (correlation of one update\u2019s loads with the next) ${number(run.end_echo, 2).replace("-", "\u2212")}. Held-out loss at the end: ${number(run.held_out, 3)} nats.` : ""),
       table: {
         columns: ["expert", ...data.layers.map((layer) => `layer ${layer}, in shares`)],
         rows: rows[0].map((_, expert) => [expert, ...rows.map((row) => number(row[expert], 3))]),
