@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from tqdm import tqdm
 
 import kimi_mini as km
 from kimi_mini.corpus.files import Corpus
-from kimi_mini.train import StepConfig, StepReport, TokenStream, next_token_loss, train_step
+from kimi_mini.train import Batch, StepConfig, StepReport, next_token_loss, train_step
+from kimi_mini.train.step import LossFn
 
 
 def updates(
     model: km.KimiMini,
     optimizer: torch.optim.Optimizer,
-    batches: TokenStream,
+    batches: Iterator[Batch],
     rates: Iterable[float],
     config: StepConfig | None = None,
     what: str = "updates",
+    inside: Callable[[], AbstractContextManager] = nullcontext,
+    loss_fn: LossFn = next_token_loss,
 ) -> Iterator[StepReport]:
     """Train at each of `rates` in turn, one batch an update, and yield its report; `what` names the progress bar.
 
+    Only the step itself runs `inside` a context made for it, neither the batch's making nor what the caller does between.
     Raises as `train_step` does, which leaves the weights of that update untouched.
     """
     for rate in tqdm(rates, desc=what, leave=False):
         for group in optimizer.param_groups:
             group["lr"] = rate
-        yield train_step(model, optimizer, [next(batches)], next_token_loss, config or StepConfig())
+        batch = next(batches)
+        with inside():
+            report = train_step(model, optimizer, [batch], loss_fn, config or StepConfig())
+        yield report
 
 
 def small_config(text: Corpus, **changes) -> km.ModelConfig:

@@ -59,7 +59,7 @@ def test_counts_name_every_outcome():
 @pytest.mark.parametrize("outcome", [outcome for outcome in OUTCOMES if outcome != "not yet"])
 def test_an_outcome_needs_evidence(outcome):
     with pytest.raises(ValueError, match="evidence of claim 8"):
-        replace(claim(8), outcome=outcome, note="all of it is missing")
+        replace(claim(8), outcome=outcome, evidence=(), note="all of it is missing")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ RANKS = [
     {"corpus"},
     {"kernels"},
     {"model"},
-    {"optim", "hub", "accounting", "generation"},
+    {"optim", "hub", "accounting", "generation", "laws"},
     {"train"},
     {"rl", "synth", "serve", "parallel", "conformance"},
     {"claims"},

@@ -5,6 +5,7 @@ from .groups import OptimConfig, build_optimizer, learned_by_muon
 from .muon import Muon, muon_update, update_scale
 from .qk_clip import clip_factors, qk_clip_
 from .schedule import wsd_factor
+from .spectrum import singular_values, svd_entropy
 
 __all__ = [
     "Muon",
@@ -15,6 +16,8 @@ __all__ = [
     "learned_by_muon",
     "muon_update",
     "qk_clip_",
+    "singular_values",
+    "svd_entropy",
     "update_scale",
     "wsd_factor",
 ]

@@ -33,6 +33,19 @@ def test_sliders_of_quiet_figures_change_the_numbers(page_at, chapter, dark):
         )
 
 
-@pytest.mark.parametrize(("chapter", "figures"), [("position", 3), ("latent", 3), ("routing", 1), ("muonclip", 3)])
+FIGURES = {
+    "position": 3,
+    "latent": 3,
+    "routing": 1,
+    "bets": 3,
+    "muon": 6,
+    "muonclip": 3,
+    "museum": 3,
+    "rephrase": 1,
+    "recorder": 3,
+}
+
+
+@pytest.mark.parametrize(("chapter", "figures"), FIGURES.items())
 def test_the_figures_are_there(built_book, chapter, figures):
     assert (built_book / "book" / f"{chapter}.html").read_text().count('class="km-plotly ') == figures

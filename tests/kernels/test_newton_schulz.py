@@ -43,6 +43,48 @@ def test_singular_values_of_wide_gaussian_land_in_the_published_band():
     assert 0.185 < (out * 0.2 * 1024**0.5).square().mean().sqrt() < 0.197
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(256, 384), (256, 512), (512, 256), (256, 1024)])
+def test_wide_and_tall_matrices_are_in_the_band_after_five_steps(shape, seed):
+    torch.manual_seed(seed)
+    s = torch.linalg.svdvals(kernels.newton_schulz(torch.randn(shape, dtype=torch.float64)))
+    assert 0.65 < s.min() and s.max() < 1.25
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_smallest_of_a_square_matrix_comes_later(seed):
+    torch.manual_seed(seed)
+    x = torch.randn(256, 256, dtype=torch.float64)
+    five, ten = (torch.linalg.svdvals(kernels.newton_schulz(x, steps=steps)) for steps in (5, 10))
+    assert five.min() < 0.3 and five.max() < 1.25 and ten.min() > 0.65
+    assert (five > 0.65).double().mean() > 0.95, "most directions have arrived"
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (64, 192), (192, 64)])
+def test_rms_of_an_orthogonal_matrix_is_one_over_the_root_of_its_longer_side(shape):
+    """Lemma 1 of the Moonlight report, for the exact factor and, within the band's width, for the iteration."""
+    torch.manual_seed(0)
+    x = torch.randn(shape, dtype=torch.float64)
+    u, _, vt = torch.linalg.svd(x, full_matrices=False)
+    rms = [m.square().mean().sqrt().item() * max(shape) ** 0.5 for m in (u @ vt, kernels.newton_schulz(x))]
+    assert rms[0] == pytest.approx(1) and 0.85 < rms[1] < 1.0
+
+
+def test_one_axis_alone_starts_at_exactly_one():
+    """Over its Frobenius norm a matrix of rank one has the singular value 1; of two equal axes each has the root of a half."""
+    alone, equal = torch.diag(torch.tensor([3.0, 0.0])), torch.diag(torch.tensor([3.0, 3.0]))
+    alone, equal = alone.double(), equal.double()
+    after = [kernels.newton_schulz(x, steps=steps)[0, 0].item() for x in (alone, equal) for steps in (0, 1, 2, 3)]
+    assert [round(value, 2) for value in after] == [1.0, 0.7, 1.11, 0.72, 0.71, 1.11, 0.71, 1.1]
+
+
+def test_msign_turns_with_its_matrix_and_the_entrywise_sign_does_not():
+    torch.manual_seed(0)
+    m, q = torch.randn(6, 6, dtype=torch.float64), torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64))[0]
+    torch.testing.assert_close(kernels.newton_schulz(q @ m), q @ kernels.newton_schulz(m), rtol=1e-9, atol=1e-9)
+    assert not torch.allclose(torch.linalg.svdvals(torch.sign(q @ m)), torch.linalg.svdvals(torch.sign(m)), atol=0.1)
+
+
 def test_five_steps_never_settle_at_one():
     values = [1.0]
     for a, b, c in kernels.step_coefficients("muon", 3):

@@ -16,7 +16,17 @@ def names():
     """What the cells before the runs define, with the package's functions for a student's."""
     threads = torch.get_num_threads()
     known = {}
-    for cell in ("setup", "imports", "router-practice", "dispatch-practice", "bias-practice", "row-practice", "layer", "parts", "run"):
+    for cell in (
+        "setup",
+        "imports",
+        "router-practice",
+        "dispatch-practice",
+        "bias-practice",
+        "row-practice",
+        "layer",
+        "parts",
+        "run",
+    ):
         exec(CELLS[cell], known)
     yield known
     torch.set_num_threads(threads)

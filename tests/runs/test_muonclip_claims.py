@@ -57,3 +57,8 @@ def test_a_clip_per_head_leaves_heads_alone_that_one_factor_a_layer_would_shrink
 
 def test_weight_decay_holds_the_logits_near_a_hundred(runs):
     assert all(run.max_logits.max() < 140 for run in runs("muon", 0.1, decay=0.1))
+
+
+def test_at_a_middle_rate_heads_of_one_layer_differ(runs):
+    counts = [count for run in runs("muon", 0.03) for count in (run.max_logits.max(0) > 100).sum(1)]
+    assert any(0 < count < 8 for count in counts)

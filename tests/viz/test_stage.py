@@ -110,7 +110,12 @@ def test_every_component_is_found():
         "position": {"clocks", "layout"},
         "latent": {"shelves", "logit"},
         "routing": {"sentence", "foretold"},
+        "muon": {"ellipse", "race"},
+        "bets": {"desk", "doubling"},
         "muonclip": {"runaway", "bricks"},
+        "rephrase": {"askings", "chunks"},
+        "recorder": {"recorder"},
         "unpublished": {"frames"},
+        "museum": {"museum"},
     }
     assert components() == set().union(*chapters.values())

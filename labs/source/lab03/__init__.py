@@ -1,0 +1,1 @@
+"""Lab 3, two bets on a budget."""
