@@ -25,8 +25,8 @@ LAB = LabSpec(
             minutes=8,
             points=3,
             rubric="1 point: names the guess and how many of the fourteen were caught, as numbers of the student's own output. "
-            "1 point: names one piece that a loss curve of the museum does not give away (clamped-ratio, values-too or "
-            "another whose curve lies in the healthy band) and what data shows it, or why the suite missed it. "
+            "1 point: names one piece whose loss curve stays in the healthy band (before-mask, absolute, one-for-all, "
+            "clamped-ratio, shared-key, rope-root, values-too, copy), and what data shows it or why the suite missed it. "
             "1 point: says what the guess had left out of account; or, where it was right, what would have spoken against it.",
         ),
     ),

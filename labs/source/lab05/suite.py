@@ -88,7 +88,7 @@ PRACTICE = Variant(
             "bit by bit",
             "torch.allclose(after.logits_BHTT, before",
             "torch.equal(after.logits_BHTT, before",
-            "Right code is refused for rounding: compare clipped logits with torch.allclose.",
+            "Right code is refused. Clipped logits are right up to rounding: compare them with torch.allclose.",
         ),
         Mistake(
             "names and source",

@@ -107,7 +107,7 @@ ONE_PRACTICE = Variant(
             "nothing may change",
             _CAP,
             "torch.allclose(after.logits_BHTT, before.logits_BHTT)",
-            "Right code is refused. Heads above tau are to change.",
+            "Right code is refused. Heads above tau are to change, by their factors; allow for rounding.",
         ),
     ),
 )  # fmt: skip
@@ -194,13 +194,13 @@ _NO_ROTARY = Mistake(
     "content alone",
     _RETURN,
     "torch.allclose(after.content_BHTT, content)",
-    "The rotary logits are not looked at. The shared key is in them and nowhere else.",
+    "Every wrong version is accepted. The shared key is in the rotary logits and nowhere else; do your heads show them?",
 )
 _OTHERS = Mistake(
     "all stay",
     _RETURN,
     "torch.allclose(after.logits_BHTT, before.logits_BHTT)",
-    "Right code is refused. The clipped head is to change.",
+    "Right code is refused. The clipped head is to change, by its factor; allow for rounding.",
 )
 SHARED_PRACTICE = Variant(
     "the report's",

@@ -60,7 +60,7 @@ _STILL = Mistake(
     "nothing may change",
     _COMPARED,
     "torch.allclose(after, before)",
-    "Right code is refused. A head above tau is to change.",
+    "Right code is refused. A head above tau is to change, and no other; allow for rounding.",
 )
 _PRACTICE = Variant(
     "the report's",
@@ -189,6 +189,18 @@ _REFUSES = Mistake(
     "logits",
     "The test's own number was taken before the mask, so right code is refused and the mistake accepted.",
 )
+_NEVER = Mistake(
+    "refuses everything",
+    "return torch.allclose(max_logits([(q, k)], 1.0), S_H)",
+    "return False",
+    "Right code is refused, and all other code too: compare with the maximum over the visible pairs, and allow for rounding.",
+)
+_ALWAYS = Mistake(
+    "accepts everything",
+    "return torch.allclose(max_logits([(q, k)], 1.0), S_H)",
+    "return True",
+    "Every version is accepted. Is a hidden pair larger than all visible ones, and one head all negative?",
+)
 _MASK_PRACTICE = Variant(
     "the report's",
     MASK,
@@ -196,7 +208,7 @@ _MASK_PRACTICE = Variant(
         p.statistic("j <= i"), p.statistic("i - j > -1"), p.statistic("j < 99"), p.statistic("j <= i", _ZERO),
         p.statistic("j >= i"),
     ),
-    (_BIG, _NO_NEGATIVE, _REFUSES),
+    (_BIG, _NO_NEGATIVE, _REFUSES, _NEVER, _ALWAYS),
 )  # fmt: skip
 _WINDOW, _STRICT, _PREFIX = "(j <= i) & (j > i - 3)", "(j < i) | (i + j == 0)", "(j <= i) | (j < 3)"
 
@@ -213,6 +225,7 @@ def _mask(name: str, change: str, text: str, hidden: str, seen: str, *more: tupl
             p.statistic(seen), p.statistic(f"~~({seen})"), p.statistic("j < 99"), p.statistic(seen, _ZERO),
             p.statistic("j <= i"), p.statistic("j <= i + 1"),
         ),
+        besides=("accepts everything",),
     )  # fmt: skip
 
 
