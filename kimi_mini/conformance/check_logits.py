@@ -81,9 +81,11 @@ def _scaled(gen: torch.Generator, layout: Layout) -> list[Pair]:
 
 
 def _causal(gen: torch.Generator, layout: Layout) -> list[Pair]:
-    """The last key is the loudest, but its own query whispers; of the others, a token that sees itself is the largest."""
+    """The last key is the loudest, but its own query whispers; of the others, a token that sees itself is the largest, and the
+    query before it would be louder still."""
     q, k = _pair(gen, layout)
     q[:, 4:] *= 1e-3
+    q[:, 2] *= 4
     k[:, 3] *= 20
     k[:, 5] *= 200
     return [(q, k)]
@@ -158,6 +160,7 @@ def _likely(found_H: Tensor, batches: list[Pair], layout: Layout, scale: float) 
         "The logits were divided by d instead of multiplied by the scale.": right_H / layout.qk_dim,
         "The logits were multiplied by 1/sqrt(d) instead of the scale that is in force.": right_H * layout.scale,
         "The mask hides each token from itself.": _maxima(batches, layout, diagonal=0) * scale,
+        "The mask lets each token see the next one.": _maxima(batches, layout, diagonal=2) * scale,
         "The result was clamped at 0.": (right_H * scale).clamp(min=0),
         "Only the last micro-batch counted.": _maxima(batches[-1:], layout) * scale,
         "Only the first micro-batch counted.": _maxima(batches[:1], layout) * scale,

@@ -286,3 +286,19 @@ def test_code_in_the_current_folder_is_found(tmp_path):
 
 def test_names_are_read_down_to_the_attribute():
     assert load("tests.conformance.outsiders:Remembering.__call__") is outsiders.Remembering.__call__
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("diagonal", "cause"), [(2, "see the next one"), (0, "hides each token from itself")])
+def test_a_mask_that_is_off_by_one_is_caught_at_every_seed_and_named(diagonal, cause, seed):
+    def off_by_one(micro_batches, scale):
+        best = []
+        for q, k in micro_batches:
+            logits = torch.einsum("bthn,bshn->bhts", q, k.repeat_interleave(q.shape[2] // k.shape[2], 2)) * scale
+            hidden = torch.ones(q.shape[1], q.shape[1], dtype=torch.bool).triu(diagonal)
+            best.append(logits.masked_fill(hidden, float("-inf")).amax((0, 2, 3)))
+        return torch.stack(best).amax(0)
+
+    report = conformance(off_by_one, "max-logits", seed=seed)
+    failed = {result.name: result for result in report.results if not result.passed}
+    assert "causal" in failed and cause in failed["causal"].cause
