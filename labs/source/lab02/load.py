@@ -42,24 +42,17 @@ def load_row(updates, experts):
 PACKAGE = """
 import torch
 
-from kimi_mini.model.stats import ForwardStats
+from kimi_mini.optim import max_violation
 
 
 def load_row(updates, experts):
-    def counted(expert_TK):
-        load_1E = torch.bincount(expert_TK.flatten(), minlength=experts)[None]
-        return ForwardStats(torch.zeros(1, 1), load_1E)
+    def load(micro_batches):
+        return sum(torch.bincount(expert_TK.flatten(), minlength=experts) for expert_TK in micro_batches)
 
-    def added(all_stats):
-        stats = None
-        for each in all_stats:
-            stats = each.merge(stats)
-        return stats
-
-    each = [added(map(counted, micro_batches)) for micro_batches in updates]
-    ratio = lambda stats: float(stats.expert_load_LE.max() / stats.expert_load_LE.double().mean())
-    row = added(each)
-    return {"load_E": row.expert_load_LE[0], "together": ratio(row), "single": sum(map(ratio, each)) / len(each)}
+    each_UE = torch.stack([load(micro_batches) for micro_batches in updates])
+    load_E = each_UE.sum(0)
+    together, single = 1 + max_violation(load_E), 1 + max_violation(each_UE)
+    return {"load_E": load_E, "together": float(together), "single": float(single.mean())}
 """
 
 # Loads of six experts in each micro-batch of each update. The busiest expert of one update is not that of another,
