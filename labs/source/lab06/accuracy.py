@@ -87,7 +87,7 @@ def cases(seed: int) -> tuple[Case, ...]:
         case("one checkpoint", [(2.1, few)], []),
         case("words inside words, numbers inside numbers", [(2.1, {"right": 5, "wrong": 3, "inside": 4, "number": 4})], []),
         case("three questions were read", [(2.0, few)], [0, 5, 9]),
-        case("three checkpoints", [(2.3, {"right": 15, "wrong": 3}), (1.9, {"right": 4, "wrong": 14}), (2.0, few)], [2]),
+        case("three checkpoints", [(2.0, {"right": 15, "wrong": 3}), (1.9, {"right": 4, "wrong": 14}), (2.3, few)], [2]),
         _by_wording(rng.choice(_ANIMALS)),
         case("nothing is right", [(2.0, {"wrong": 12})], []),
     )
@@ -134,12 +134,6 @@ PRACTICE = Variant(
             "chosen = min(checkpoints",
             "chosen = max(checkpoints",
             "The checkpoint with the highest validation loss was taken.",
-        ),
-        Mistake(
-            "last checkpoint",
-            'min(checkpoints, key=lambda checkpoint: checkpoint["validation"])',
-            "checkpoints[-1]",
-            "The last checkpoint was taken. The lowest validation loss chooses.",
         ),
         Mistake(
             "capitals matter",
