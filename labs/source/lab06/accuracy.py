@@ -22,7 +22,7 @@ def measured(checkpoints, read):
 
         checkpoint   the one with the lowest validation loss
         right        wanted stands in text as a whole word, in any case: not as a part of a longer word or number
-        interval     after Wilson, with p = right / total and z = 1.96:
+        interval     after Wilson, with p the share that is right and z = 1.96:
                      (p + z^2 / (2 total) +- z sqrt(p (1 - p) / total + z^2 / (4 total^2))) / (1 + z^2 / total)
 
     Returns a dict: "right", "total", "low", "high".

@@ -23,7 +23,7 @@ def land(trunk, length, peak, final):
     final    the landing's last rate, as a part of `peak`
 
         branch   a copy of the trunk: changing it must not change the trunk, nor the other way round
-        rates    update 1, 2, ..., `length` of the landing: with x = update / length, half a cosine from `peak` to
+        rates    after each update, x is the part of the landing that is made, 1 at its end: half a cosine from `peak` to
                  final * peak:   peak * (final + (1 - final) * (1 + cos(pi x)) / 2)
 
     Returns [branch, rates], the branch as a dict like `trunk`.
@@ -151,8 +151,8 @@ LANDING = Coding(
             "a last stretch at the bottom",
             "The last length // 4 updates of the landing stay at final * peak; the cosine takes the updates before them.",
             (
-                "with x = update / length, half",
-                "with x = update / (length - length // 4), at most 1, half",
+                "x is the part of the landing that is made, 1 at its end: half",
+                "x is the part made of its first length - length // 4 updates, 1 after them: half",
             ),
             ("x = update / length", "x = min(1.0, update / (length - length // 4))"),
             also=(
