@@ -79,6 +79,10 @@ class Muon(Optimizer):
         )  # fmt: skip
         super().__init__(params, defaults)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copy and pickle take along: torch's own list would leave out `ns_dtype`."""
+        return super().__getstate__() | {"ns_dtype": self.ns_dtype}
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         super().add_param_group(param_group)
         group = self.param_groups[-1]

@@ -143,6 +143,19 @@ def test_state_dict_resumes_exactly():
         assert torch.equal(a, b)
 
 
+def test_a_deep_copy_goes_on_by_itself_and_alike():
+    weight = torch.nn.Parameter(torch.randn(6, 4, generator=torch.Generator().manual_seed(0)))
+    weight.grad = torch.ones_like(weight)
+    optimizer = Muon([weight], lr=0.01, ns_dtype=torch.float32)
+    optimizer.step()
+    twin = copy.deepcopy(optimizer)
+    (copied,) = twin.param_groups[0]["params"]
+    copied.grad = weight.grad.clone()
+    optimizer.step()
+    twin.step()
+    assert twin.ns_dtype is torch.float32 and copied is not weight and torch.equal(copied, weight)
+
+
 def test_schedulers_work_as_with_any_optimizer():
     p = torch.nn.Parameter(torch.randn(4, 4))
     optimizer = Muon(
