@@ -92,13 +92,13 @@ def _output_weights(model: km.KimiMini, part: Part) -> list[Tensor]:
     }[part.kind]()
 
 
-def windows(text: Corpus, count: int = WINDOWS) -> Tensor:
-    """`count` stretches of every domain's held-out text, evenly apart and cut anywhere: ids_WT with T = LENGTH + 1."""
+def windows(text: Corpus, count: int = WINDOWS, length: int = LENGTH) -> Tensor:
+    """`count` stretches of every domain's held-out text, evenly apart and cut anywhere: ids_WT with T = `length` + 1."""
     rows = []
     for domain in text.tokens:
         ids_N = torch.from_numpy(text.tokens[domain]["held_out"].astype("int64"))
-        starts = torch.linspace(0, len(ids_N) - LENGTH - 1, count).long()
-        rows += [ids_N[start : start + LENGTH + 1] for start in starts]
+        starts = torch.linspace(0, len(ids_N) - length - 1, count).long()
+        rows += [ids_N[start : start + length + 1] for start in starts]
     return torch.stack(rows)
 
 

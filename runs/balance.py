@@ -18,30 +18,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 import kimi_mini as km
 from kimi_mini import corpus
-from kimi_mini.corpus.draw import Draw
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.hub.mini import weights_sha256
 from kimi_mini.optim import OptimConfig, build_optimizer, load_echo, max_violation, wsd_factor
-from kimi_mini.train import StepConfig, TokenStream, next_token_loss
-from kimi_mini.train.loss import Batch
+from kimi_mini.train import StepConfig
 from kimi_mini.viz.series import pack
 from runs.output import made_here
 from runs.points import run_points
+from runs.reading import shuffled_windows, window_loss
 from runs.routes import DOMAINS, windows
 from runs.routes import LENGTH as WINDOW
-from runs.training import small_config, updates
+from runs.training import small_config, stream, updates
 
 FOLDER = Path("book/data/balance")
 STEPS, WARMUP, DECAY, LR = 320, 20, 80, 0.01
 LENGTH, SIZE = 64, 16  # tokens of a sequence, sequences of an update
 EVERY, BIAS_EVERY = 4, 8  # updates between two records of loads and of biases
-SEEDS, TEXT_SEED, HELD_OUT = (0, 1, 2), 0, 480  # held-out sequences of LENGTH tokens
+SEEDS, HELD_OUT = (0, 1, 2), 480  # held-out sequences of LENGTH tokens
 MINI_WINDOWS = 24  # of each domain
 
 
@@ -89,8 +86,7 @@ def start(point: Point, text: Corpus, steps: int = STEPS):
     torch.manual_seed(point.seed)
     config = model_config(text)
     model = km.KimiMini(config, torch.float32)
-    tokens_N = corpus.mix(text, STEPS * LENGTH * SIZE + 1, seed=TEXT_SEED)
-    batches = TokenStream(tokens_N, sequence_length=LENGTH, batch_size=SIZE, seed=point.seed, vocab_size=config.vocab_size)
+    batches = stream(text, STEPS, length=LENGTH, size=SIZE, seed=point.seed)
     rates = [LR * wsd_factor(step, warmup=WARMUP, total=STEPS, decay=DECAY) for step in range(steps)]
     optimizer = build_optimizer(model, OptimConfig(lr=LR))
     return model, updates(model, optimizer, batches, rates, step_config(point), point.name)
@@ -121,35 +117,19 @@ def record(point: Point | Mini, text: Corpus, steps: int = STEPS) -> dict[str, A
             bias_LE = torch.stack([model.blocks[layer].mlp.router.selection_bias for layer in layers])
             biases.append(bias_LE.numpy().copy())
             means.append([float(f"{mean:.3g}") for mean in bias_LE.double().mean(1)])
+    unseen = window_loss(model, shuffled_windows(text, "balance", HELD_OUT, LENGTH), rows=60)
     return {
         "made_by": "python -m runs.balance", "point": asdict(point),
         "steps": steps, "every": EVERY, "bias_every": BIAS_EVERY, "lr": LR, "tokens_per_update": LENGTH * SIZE,
         "layers": layers, "experts": model.config.n_routed_experts, "chosen": model.config.num_experts_per_tok,
         "loss": pack(loss), "violation": pack(violation), "echo": pack(echo),
         "load": pack(loads), "bias": pack(biases), "bias_mean": means,
-        "held_out_loss": round(held_out_loss(model, text), 5), "held_out_tokens": HELD_OUT * LENGTH,
+        "held_out_loss": round(unseen, 5), "held_out_tokens": HELD_OUT * LENGTH,
         "step_config": asdict(step_config(point)),
         "model": model.config.to_hf(), "text": text.provenance["files"]["tokenizer.json"],
         **made_here(),
         "seconds": round(time.perf_counter() - began, 1),
     }  # fmt: skip
-
-
-def held_out(text: Corpus) -> Tensor:
-    """HELD_OUT sequences of LENGTH + 1 held-out tokens, documents of all domains shuffled: what every point reads."""
-    documents = [ids for domain in text.tokens for ids in text.documents(domain, "held_out")]
-    stream = np.concatenate(Draw("balance", 0).shuffled(documents))[: HELD_OUT * LENGTH + 1].astype(np.int64)
-    return torch.from_numpy(stream).unfold(0, LENGTH + 1, LENGTH)
-
-
-@torch.inference_mode()
-def held_out_loss(model: km.KimiMini, text: Corpus) -> float:
-    """Mean loss of the held-out tokens, in nats: of the language alone, whatever was added to it in training."""
-    total = 0.0
-    for part_BT in held_out(text).split(60):
-        batch = Batch(part_BT[:, :-1], part_BT[:, 1:])
-        total += next_token_loss(model(batch.tokens_BT).logits_BTV, batch)[0].item()
-    return total / (HELD_OUT * LENGTH)
 
 
 @torch.inference_mode()

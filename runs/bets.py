@@ -22,18 +22,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 import kimi_mini as km
-from kimi_mini import corpus
 from kimi_mini.accounting import count_parameters, decode_flops, training_flops
 from kimi_mini.corpus.files import Corpus
-from kimi_mini.kernels.rows import cross_entropy_torch
-from kimi_mini.optim import OptimConfig, build_optimizer
+from kimi_mini.optim import OptimConfig, build_optimizer, max_violation
 from kimi_mini.train import StepConfig, TokenStream
+from runs.ablation import windows
 from runs.output import made_here
 from runs.points import run_points
-from runs.training import small_config, updates
+from runs.reading import window_loss
+from runs.training import small_config, stream, updates
 
 FOLDER = Path("book/data/bets")
 LENGTH, SIZE = 128, 8  # tokens of a sequence, sequences of an update
@@ -43,7 +42,7 @@ LR, WARMUP, FINAL = 0.01, 20, 0.1
 BIAS_RATE = 0.01  # hundreds of updates, not K2's hundred thousands: the biases must get somewhere
 EXPERTS, HEADS, SEEDS = (4, 8, 16, 32, 64), (4, 16), (0, 1, 2)
 USUAL_EXPERTS, USUAL_HEADS = 16, 8
-WINDOWS, TEXT_SEED = 16, 0  # held-out windows of every domain
+WINDOWS = 16  # held-out windows of every domain
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,8 @@ def record(point: Point, text: Corpus, budgets: tuple[int, ...] = BUDGETS) -> di
     model = km.KimiMini(config, torch.float32)
     optimizer = build_optimizer(model, OptimConfig(lr=LR))
     longest = BUDGETS[-1] + BUDGETS[-1] // DECAY
-    tokens_N = corpus.mix(text, longest * LENGTH * SIZE + 1, seed=TEXT_SEED)
-    batches = TokenStream(tokens_N, sequence_length=LENGTH, batch_size=SIZE, seed=point.seed, vocab_size=config.vocab_size)
-    held_WT, step = held_out(text), StepConfig(bias_rate=BIAS_RATE)
+    batches = stream(text, longest, length=LENGTH, size=SIZE, seed=point.seed)
+    held_WT, step = windows(text, WINDOWS, LENGTH), StepConfig(bias_rate=BIAS_RATE)
     done, landed, trunk_loss = 0, [], []
     for budget in budgets:
         rates = [LR * min(1.0, (update + 1) / WARMUP) for update in range(done, budget)]
@@ -107,9 +105,7 @@ def record(point: Point, text: Corpus, budgets: tuple[int, ...] = BUDGETS) -> di
 
 def _land(model, optimizer, batches: TokenStream, budget: int, held_WT: Tensor, step: StepConfig, what: str) -> dict[str, Any]:
     """A decay from here on copies of model, optimizer state and cursor; the trunk goes on as if nothing had been."""
-    branch = copy.deepcopy(model)
-    branched = build_optimizer(branch, OptimConfig(lr=LR))
-    branched.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    branch, branched = copy.deepcopy((model, optimizer))  # together: the copy of the optimizer moves the copy of the model
     cursor = batches.state()
     length = budget // DECAY
     rates = [LR * (1 - (1 - FINAL) * (update + 1) / length) for update in range(length)]
@@ -118,35 +114,15 @@ def _land(model, optimizer, batches: TokenStream, budget: int, held_WT: Tensor, 
     load_LE = reports[-1].stats.expert_load_LE
     for report in reports[-11:-1]:
         load_LE = load_LE + report.stats.expert_load_LE
-    moe_LE = load_LE[load_LE.sum(1) > 0].double()
+    moe_LE = load_LE[load_LE.sum(1) > 0]
     return {
         "branched_at": budget, "updates": budget + length,
-        "held_out": round(held_out_loss(branch, held_WT), 5),
-        "before": round(held_out_loss(model, held_WT), 5),
+        "held_out": round(window_loss(branch, held_WT), 5),
+        "before": round(window_loss(model, held_WT), 5),
         "train": round(float(np.mean([report.loss for report in reports[-10:]])), 5),
-        "busiest": [round(float(row_E.max() / row_E.mean()), 3) for row_E in moe_LE],
+        "busiest": [round(1 + violation, 3) for violation in max_violation(moe_LE).tolist()],
         "max_logit": round(float(reports[-1].stats.max_logits_LH.max()), 2),
     }  # fmt: skip
-
-
-def held_out(text: Corpus) -> Tensor:
-    """WINDOWS held-out windows of every domain, evenly apart: ids_WT with T = LENGTH + 1."""
-    rows = []
-    for domain in text.tokens:
-        ids_N = torch.from_numpy(text.tokens[domain]["held_out"].astype("int64"))
-        starts = torch.linspace(0, len(ids_N) - LENGTH - 1, WINDOWS).long()
-        rows += [ids_N[start : start + LENGTH + 1] for start in starts]
-    return torch.stack(rows)
-
-
-@torch.inference_mode()
-def held_out_loss(model: km.KimiMini, held_WT: Tensor) -> float:
-    """Nats per token over all windows."""
-    nats = 0.0
-    for ids_WT in tqdm(held_WT.split(16), desc="held out", leave=False):
-        logits_NV = model(ids_WT[:, :-1]).logits_BTV.flatten(0, 1)
-        nats += float(cross_entropy_torch(logits_NV, ids_WT[:, 1:].flatten()))
-    return nats / held_WT[:, 1:].numel()
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -27,16 +27,15 @@ import torch
 from torch import Tensor
 
 import kimi_mini as km
-from kimi_mini import corpus
-from kimi_mini.corpus.draw import Draw
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.optim import Muon, OptimConfig, build_optimizer, learned_by_muon, wsd_factor
 from kimi_mini.optim.spectrum import rms, singular_values, svd_entropy
-from kimi_mini.train import Batch, StepConfig, TokenStream, next_token_loss
+from kimi_mini.train import StepConfig
 from kimi_mini.viz.series import pack
 from runs.output import made_here
 from runs.points import run_points
-from runs.training import small_config, updates
+from runs.reading import shuffled_windows, window_loss
+from runs.training import small_config, stream, updates
 
 FOLDER = Path("book/data/muon")
 LENGTH, SIZE = 128, 8  # tokens of a sequence, sequences of an update
@@ -46,7 +45,7 @@ SWEEP_STEPS, LENGTHS, TEXT_STEPS = 300, (150, 300, 600), 1000  # updates; the te
 BEST = {"muon": 0.016, "adamw": 0.004}  # rates that the sweep found best; tests/runs/test_muon_claims.py asserts it
 DECAY_RATE, DECAY_STEPS = 0.016, 800  # rate x decay x updates is 1.3: long enough for a decay of 0.1 to bite
 MINI_RATE = 0.003  # of runs.mini
-WARMUP, EVERY, WINDOWS, TEXT_SEED = 20, 50, 128, 0
+WARMUP, EVERY, WINDOWS = 20, 50, 128
 LOOKS = (1, 10, 30, 100, 200, 300)  # updates whose size, and with MINI's shape whose momentum, is looked at
 
 
@@ -88,9 +87,8 @@ def record(point: Point, text: Corpus, steps: int | None = None) -> dict[str, An
     model = km.KimiMini(config, torch.float32)
     settings = OptimConfig(lr=point.lr, weight_decay=point.decay, matrices=point.matrices)
     optimizer = build_optimizer(model, settings)
-    tokens_N = corpus.mix(text, TEXT_STEPS * LENGTH * SIZE + 1, seed=TEXT_SEED)
-    batches = TokenStream(tokens_N, sequence_length=LENGTH, batch_size=SIZE, seed=point.seed, vocab_size=config.vocab_size)
-    unseen, start = held_out(text), snapshot(model)
+    batches = stream(text, TEXT_STEPS, length=LENGTH, size=SIZE, seed=point.seed)
+    unseen_WT, start = shuffled_windows(text, "muon held out", WINDOWS, LENGTH), snapshot(model)
     loss, unseen_loss, weights, sizes, spectra = [], [], [weight_rms(start)], [], []
     rates = [point.lr * wsd_factor(step, warmup=WARMUP, total=point.steps, decay=point.steps // 3) for step in range(steps)]
     before = start
@@ -102,11 +100,11 @@ def record(point: Point, text: Corpus, steps: int | None = None) -> dict[str, An
         if step + 1 in LOOKS:
             before = snapshot(model)
         if step % EVERY == 0 or step == steps:
-            unseen_loss.append(read(model, unseen))
+            unseen_loss.append(window_loss(model, unseen_WT))
             weights.append(weight_rms(snapshot(model)))
     return {
         "made_by": "python -m runs.muon", "point": asdict(point), "ran": steps, "every": EVERY, "warmup": WARMUP,
-        "tokens_per_update": LENGTH * SIZE, "held_out_tokens": unseen.targets_BT.numel(),
+        "tokens_per_update": LENGTH * SIZE, "held_out_tokens": unseen_WT[:, 1:].numel(),
         "looks": [at for at in LOOKS if at <= steps],
         "loss": pack(loss), "held_out_loss": [round(value, 5) for value in unseen_loss],
         "weight_rms": [round(value, 6) for value in weights],
@@ -164,22 +162,6 @@ def momentum_spectra(model: km.KimiMini, optimizer: Muon) -> dict[str, np.ndarra
                 sigma = singular_values(matrix)
                 spectra[name] = (sigma / sigma.norm()).numpy()
     return spectra
-
-
-def held_out(text: Corpus) -> Batch:
-    """WINDOWS windows of held-out tokens, documents of all domains shuffled: the text that every point reads."""
-    documents = [ids for domain in text.tokens for ids in text.documents(domain, "held_out")]
-    stream = np.concatenate(Draw("muon held out", 0).shuffled(documents))[: WINDOWS * LENGTH + 1].astype(np.int64)
-    windows = torch.from_numpy(stream).unfold(0, LENGTH + 1, LENGTH)
-    return Batch(windows[:, :-1], windows[:, 1:])
-
-
-@torch.inference_mode()
-def read(model: km.KimiMini, unseen: Batch) -> float:
-    """Mean loss on `unseen`, in nats a token."""
-    parts = zip(unseen.tokens_BT.split(16), unseen.targets_BT.split(16), strict=True)
-    losses = [next_token_loss(model(tokens_BT).logits_BTV, Batch(tokens_BT, targets_BT)) for tokens_BT, targets_BT in parts]
-    return float(sum(total for total, _ in losses) / sum(count for _, count in losses))
 
 
 def _entropies(weights: dict[str, Tensor]) -> list[float]:

@@ -24,20 +24,19 @@ import torch
 from tqdm import tqdm
 
 import kimi_mini as km
-from kimi_mini import corpus
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.optim import Muon, OptimConfig, build_optimizer, wsd_factor
-from kimi_mini.train import StepConfig, TokenStream
+from kimi_mini.train import StepConfig
 from kimi_mini.viz.series import pack
 from runs.output import made_here
 from runs.points import run_points
-from runs.training import small_config, updates
+from runs.training import small_config, stream, updates
 
 FOLDER = Path("book/data/muonclip")
 STEPS, EVERY, WARMUP = 300, 2, 20
 LENGTH, SIZE = 128, 8  # tokens of a sequence, sequences of an update
 LEARNING_RATES, TAUS, SEEDS = (0.003, 0.01, 0.03, 0.1), (math.inf, 100.0, 30.0), (0, 1, 2)
-TEXT_SEED, K2_DECAY = 0, 0.1
+K2_DECAY = 0.1
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,7 @@ def record(point: Point, text: Corpus, steps: int = STEPS) -> dict[str, Any]:
     config, step_config, began = small_config(text), StepConfig(tau=point.tau), time.perf_counter()
     model = km.KimiMini(config, torch.float32)
     optimizer = _optimizer(model, point)
-    tokens_N = corpus.mix(text, STEPS * LENGTH * SIZE + 1, seed=TEXT_SEED)
-    batches = TokenStream(tokens_N, sequence_length=LENGTH, batch_size=SIZE, seed=point.seed, vocab_size=config.vocab_size)
+    batches = stream(text, STEPS, length=LENGTH, size=SIZE, seed=point.seed)
     loss, maxima, log_gamma, broke_at = [], [], [], None
     scaled_LH = torch.zeros(config.num_hidden_layers, config.num_attention_heads)
     rates = [point.lr * wsd_factor(step, warmup=WARMUP, total=STEPS, decay=0) for step in range(steps)]

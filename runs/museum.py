@@ -27,7 +27,6 @@ import torch
 from tqdm import tqdm
 
 import kimi_mini as km
-from kimi_mini import corpus
 from kimi_mini.conformance import Piece, piece
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.optim import OptimConfig, build_optimizer, wsd_factor
@@ -36,12 +35,12 @@ from kimi_mini.viz.series import pack
 from runs.ledger import PARTS, SERIES, Ledger, Window
 from runs.output import made_here
 from runs.points import run_points
-from runs.training import small_config, updates
+from runs.training import small_config, stream, updates
 
 FOLDER = Path("book/data/museum")
 EVERY, WARMUP = 4, 20
 LENGTH, SIZE = 128, 8  # tokens of a sequence, sequences of an update: as in runs.muonclip
-LR, TAU, TEXT_SEED = 0.1, 30.0, 0
+LR, TAU = 0.1, 30.0
 STEPS, LONG_STEPS, LONG_FALLING = 300, 500, 250  # of the long one, the rate falls over the last half
 LONG_DECAY, NUDGE = 0.1, 1e-6
 SEEDS, HEALTHY_SEEDS = (0, 1, 2), (0, 1, 2, 3)
@@ -122,9 +121,8 @@ def record(point: Point, text: Corpus, steps: int | None = None) -> dict[str, An
         for parameter in model.parameters():
             parameter.data.mul_(1 + NUDGE)
     optimizer = build_optimizer(model, OptimConfig(lr=LR, weight_decay=point.decay))
-    tokens_N = corpus.mix(text, point.steps * LENGTH * SIZE + 1, seed=TEXT_SEED)
-    stream = TokenStream(tokens_N, sequence_length=LENGTH, batch_size=SIZE, seed=point.seed, vocab_size=config.vocab_size)
-    batches, window = Watched(stream, model), Window(Ledger(model, optimizer), TAU)
+    batches = Watched(stream(text, point.steps, length=LENGTH, size=SIZE, seed=point.seed), model)
+    window = Window(Ledger(model, optimizer), TAU)
     inside = point.piece.installed if point.piece else nullcontext
     losses, rows, broke_at = [], [], None
     try:

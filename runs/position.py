@@ -26,13 +26,13 @@ from tqdm import tqdm
 import kimi_mini as km
 from kimi_mini import corpus
 from kimi_mini.config import ModelConfig, YarnScaling
-from kimi_mini.corpus.draw import Draw
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.optim import OptimConfig, build_optimizer, wsd_factor
 from kimi_mini.train import TokenStream
 from kimi_mini.viz.position_layout import read_half_split_
 from runs.output import made_here
 from runs.points import run_points
+from runs.reading import shuffled_windows
 from runs.training import small_config, updates
 
 FOLDER = Path("book/data/position")
@@ -108,10 +108,8 @@ def _batches(tokens_N: np.ndarray, length: int, seed: int, config: ModelConfig) 
 
 
 def held_out(text: Corpus) -> Tensor:
-    """WINDOWS windows of LONG + 1 held-out tokens, documents of all domains shuffled: the text that every point reads."""
-    documents = [ids for domain in text.tokens for ids in text.documents(domain, "held_out")]
-    stream = np.concatenate(Draw("long windows", 0).shuffled(documents))[: WINDOWS * LONG + 1].astype(np.int64)
-    return torch.from_numpy(stream).unfold(0, LONG + 1, LONG)
+    """The text that every point reads."""
+    return shuffled_windows(text, "long windows", WINDOWS, LONG)
 
 
 @torch.inference_mode()

@@ -9,8 +9,9 @@ import torch
 from tqdm import tqdm
 
 import kimi_mini as km
+from kimi_mini import corpus
 from kimi_mini.corpus.files import Corpus
-from kimi_mini.train import Batch, StepConfig, StepReport, next_token_loss, train_step
+from kimi_mini.train import Batch, StepConfig, StepReport, TokenStream, next_token_loss, train_step
 from kimi_mini.train.step import LossFn
 
 
@@ -36,6 +37,12 @@ def updates(
         with inside():
             report = train_step(model, optimizer, [batch], loss_fn, config or StepConfig())
         yield report
+
+
+def stream(text: Corpus, count: int, *, length: int, size: int, seed: int) -> TokenStream:
+    """Batches of `size` windows for `count` updates of the mixture, cut and shuffled by `seed`; its text is always the same."""
+    tokens_N = corpus.mix(text, count * length * size + 1)
+    return TokenStream(tokens_N, sequence_length=length, batch_size=size, seed=seed, vocab_size=text.tokenizer.vocab_size)
 
 
 def small_config(text: Corpus, **changes) -> km.ModelConfig:

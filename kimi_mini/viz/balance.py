@@ -12,7 +12,7 @@ from ..checks import require
 from ..optim import device_load, max_violation
 from . import still
 from .balance_runs import TAIL, Run, load_mini, load_runs, pick
-from .quiet import Quiet, Slider, quiet
+from .quiet import Quiet, Slider, beneath, quiet
 from .series import pack
 from .stage import Stage, stage
 
@@ -139,7 +139,7 @@ def biases(runs: Iterable[Run]) -> Quiet:
         alt="Mean selection bias of a layer's experts over the updates, by the plain and by the centred rule at the same "
         "speed; the slider picks seed and layer. The plain rule's mean wanders off, the centred one's stays at zero.",
         slider=Slider("seed and layer", settings, show=lambda s: f"seed {s[0][0].seed}, layer {layers[s[1]]}"),
-        xaxis={"title": {"text": "update", "font": {"size": 14}, "standoff": 6}},
+        xaxis={"title": beneath("update")},
         yaxis={"title": {"text": "mean bias", "font": {"size": 14}}},
         margin={"l": 64, "r": 12, "t": 20, "b": 48},
     )

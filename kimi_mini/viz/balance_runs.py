@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import require
-from .series import unpack
+from .series import read_rows, unpack
 
 TAIL = 80  # updates at the end that are averaged
 IDLE = 0.1  # of its fair share
@@ -74,8 +74,7 @@ class Run:
 
 def load_runs(folder: str | Path) -> list[Run]:
     """The recorded trainings, by rule and seed. Raises ValueError for a folder without any."""
-    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*-seed*.json"))]
-    require(bool(rows), "folder", str(folder), "one with recorded points; `python -m runs.balance` makes them")
+    rows = read_rows(folder, "balance", "*-seed*.json")
     return sorted(map(_run, rows), key=lambda run: (run.alpha, run.rate, run.centred, run.seed))
 
 

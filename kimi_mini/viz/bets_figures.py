@@ -10,7 +10,7 @@ import numpy as np
 from ..laws import draws, fit_law, law_band
 from . import still
 from .bets_runs import USUAL, Shape, Shapes, saved
-from .quiet import Quiet, Slider, quiet
+from .quiet import Quiet, Slider, beneath, caption, quiet
 
 REPORT_SAVED = {8: 1.69, 16: 1.39, 32: 1.15}  # K2 report, section 2.3: sparsity 48 against these, at validation loss 1.5
 REPORT_SPARSITY = 48
@@ -40,7 +40,7 @@ def curves(shapes: Shapes, level: float = 0.8) -> Quiet:
         slider=Slider("experts", others, start=len(others) - 1),
         xaxis=_axis("training GFLOP", type="log", tickvals=_GFLOP, ticktext=[f"{value:,}" for value in _GFLOP]),
         yaxis={"range": [every.min() - 0.15, every.max() + 0.2]},
-        annotations=[_above("held-out loss, nats a token")],
+        annotations=caption("held-out loss, nats a token"),
     )
 
 
@@ -126,7 +126,7 @@ def savings(shapes: Shapes, targets: Iterable[float]) -> Quiet:
         slider=Slider("loss", targets, start=0, show=lambda target: f"{target:g} nats"),
         xaxis=_axis("times fewer experts", type="log", tickvals=ratios, ticktext=[f"{ratio:g}" for ratio in ratios]),
         yaxis={"range": [0.85, max(highest, 1.8) + 0.15]},
-        annotations=[_above("times the FLOPs to that loss")],
+        annotations=caption("times the FLOPs to that loss"),
     )
 
 
@@ -166,15 +166,9 @@ def head_study(shapes: Shapes) -> Quiet:
         slider=Slider("heads", steps, start=0, show=lambda step: f"{step[0]} to {step[1]}"),
         xaxis=_axis("training tokens", type="category", categoryorder="array", categoryarray=[*ticks(steps[0]), "report"]),
         yaxis={"range": [min(every.min(), 0) - 0.4, max(every.max(), 1.2) + 0.6], "zeroline": True, "zerolinewidth": 2},
-        annotations=[_above("loss lower by, in percent")],
+        annotations=caption("loss lower by, in percent"),
     )
 
 
 def _axis(title: str, **axis: Any) -> dict[str, Any]:
-    return {"title": {"text": title, "font": {"size": 14}, "standoff": 6}, "tickangle": 0, **axis}
-
-
-def _above(text: str) -> dict[str, Any]:
-    """What the vertical axis counts, written above it."""
-    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
-    return {"text": text, **place}
+    return {"title": beneath(title), "tickangle": 0, **axis}

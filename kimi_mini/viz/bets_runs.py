@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ..accounting import count_parameters
 from ..checks import require
 from ..config import ModelConfig
 from ..laws import flops_to_reach
+from .series import read_rows
 
 USUAL = (16, 8)  # experts and heads of the shape that both rows of runs share
 BYTES = 2  # of a weight, bf16
@@ -48,8 +48,7 @@ def load_shapes(folder: str | Path) -> Shapes:
 
     Raises ValueError for a folder without recorded points, or without a seed that every shape has.
     """
-    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.json"))]
-    require(bool(rows), "folder", str(folder), "one with recorded points; `python -m runs.bets` makes them")
+    rows = read_rows(folder, "bets")
     by_shape: dict[tuple[int, int], dict[int, dict]] = {}
     for row in rows:
         by_shape.setdefault((row["experts"], row["heads"]), {})[row["seed"]] = row

@@ -14,7 +14,7 @@ from ..presets import K2
 from . import still
 from .glance import config_fields
 from .latent_paths import Paths, both_paths, shared_digits
-from .quiet import Quiet, Slider, quiet
+from .quiet import Quiet, Slider, beneath, caption, quiet
 from .series import pack
 from .stage import Stage, stage
 
@@ -228,9 +228,8 @@ def _apart(values: Sequence[float], level: float, reach: int = 7) -> tuple[int, 
 
 def _axes(above: str, x: dict[str, Any]) -> dict[str, Any]:
     """The horizontal axis, and above the vertical one what that counts."""
-    x = x | {"title": {"text": x["title"], "font": {"size": 14}, "standoff": 6}}
-    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
-    return {"xaxis": x, "annotations": [{"text": above, **place}]}
+    x = x | {"title": beneath(x["title"])}
+    return {"xaxis": x, "annotations": caption(above)}
 
 
 def _ticks(title: str, values: Sequence[int]) -> dict[str, Any]:

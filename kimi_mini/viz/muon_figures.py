@@ -9,16 +9,15 @@ import numpy as np
 
 from . import still
 from .muon_runs import GROUPS, Run, pick
-from .quiet import Quiet, Slider, quiet
+from .quiet import Quiet, Slider, beneath, caption, quiet
 
 _MUON, _REST = still.COLOURS["optimizer"], still.COLOURS["rest"]
 
 
 def _axes(above: str, below: str, **more: Any) -> dict[str, Any]:
     """Axes with what goes up written above it and what goes right beneath."""
-    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
-    x = {"title": {"text": below, "font": {"size": 14}, "standoff": 6}, **more.pop("x", {})}
-    return {"xaxis": x, "yaxis": more.pop("y", {}), "annotations": [{"text": above, **place}], **more}
+    x = {"title": beneath(below), **more.pop("x", {})}
+    return {"xaxis": x, "yaxis": more.pop("y", {}), "annotations": caption(above), **more}
 
 
 def _line(

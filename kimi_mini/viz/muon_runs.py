@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import require
-from .series import unpack
+from .series import read_rows, unpack
 
 GROUPS = ("attention queries", "attention keys, values", "attention out", "dense MLP", "experts", "shared expert", "router")
 
@@ -78,9 +77,7 @@ def group_of(name: str) -> str:
 
 def load_runs(folder: str | Path) -> list[Run]:
     """The recorded points of `runs.muon`. Raises ValueError for a folder without any."""
-    runs = [_run(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(Path(folder).glob("*.json"))]
-    require(bool(runs), "folder", str(folder), "one with recorded points; `python -m runs.muon` makes them")
-    return runs
+    return [_run(row) for row in read_rows(folder, "muon")]
 
 
 def _run(row: Mapping[str, Any]) -> Run:

@@ -11,7 +11,7 @@ import numpy as np
 from ..checks import require
 from . import still
 from .muonclip_runs import LIMIT, TAIL, Run, load_runs, pick
-from .quiet import Quiet, Slider, quiet
+from .quiet import Quiet, Slider, beneath, caption, quiet
 from .series import pack
 from .stage import Stage, stage
 
@@ -135,10 +135,9 @@ def _points(name: str, colour: str, symbol: str, low: bool, groups: Mapping[floa
 
 def _axes(above: str, x: dict[str, Any], low: float, high: float) -> dict[str, Any]:
     """A logarithmic axis upwards, from 10^low to 10^high, what it counts written above it."""
-    x = x | {"title": {"text": x["title"], "font": {"size": 14}, "standoff": 6}}
-    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
+    x = x | {"title": beneath(x["title"])}
     return {
-        "xaxis": x, "yaxis": {"type": "log", "dtick": 1, "range": [low, high]}, "annotations": [{"text": above, **place}],
+        "xaxis": x, "yaxis": {"type": "log", "dtick": 1, "range": [low, high]}, "annotations": caption(above),
     }  # fmt: skip
 
 

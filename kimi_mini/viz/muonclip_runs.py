@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import require
-from .series import unpack
+from .series import read_rows, unpack
 
 LIMIT = 100.0  # K2's tau: the level that the figures ask about
 TAIL = 50  # updates at the end whose mean loss is compared
@@ -44,8 +43,7 @@ class Run:
 
 def load_runs(folder: str | Path) -> list[Run]:
     """The recorded points of `runs.muonclip`. Raises ValueError for a folder without any, or with unequal lengths."""
-    runs = [_run(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(Path(folder).glob("*.json"))]
-    require(bool(runs), "folder", str(folder), "one with recorded points; `python -m runs.muonclip` makes them")
+    runs = [_run(row) for row in read_rows(folder, "muonclip")]
     lengths = {len(run.loss) for run in runs}
     require(len(lengths) == 1, "recorded updates", sorted(lengths), "the same in every run")
     return runs

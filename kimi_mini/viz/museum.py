@@ -12,7 +12,7 @@ from ..corpus.draw import Draw
 from ..optim import wsd_factor
 from . import still
 from .museum_runs import WINDOW, Run, band, healthy, identical, leaves, lied, load_runs, outside, pick
-from .quiet import Quiet, Slider, quiet
+from .quiet import Quiet, Slider, beneath, caption, quiet
 from .series import pack
 from .stage import Stage, stage
 
@@ -118,11 +118,10 @@ def _line(x: Sequence[float], y: Any, colour: str, name: str, *, dash: str = "so
 
 
 def _axes(above: str, top: float | None = None) -> dict[str, Any]:
-    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
     return {
-        "xaxis": {"title": {"text": "update", "font": {"size": 14}, "standoff": 6}, **_AXIS},
+        "xaxis": {"title": beneath("update"), **_AXIS},
         "yaxis": _AXIS | ({"range": [0, top]} if top else {}),
-        "annotations": [{"text": above, **place}],
+        "annotations": caption(above),
     }
 
 
@@ -170,7 +169,7 @@ def by_name(runs: Iterable[Run], updates: Iterable[int]) -> Quiet:
         "of healthy seeds. Most dots of wrong runs lie between the lines.",
         slider=Slider("update", list(updates), start=len(list(updates)) - 1, show=lambda update: f"{update}"),
         height=520, margin={"l": 112, "r": 12, "t": 28, "b": 48},
-        xaxis={"title": {"text": "loss, nats", "font": {"size": 14}, "standoff": 6}, "nticks": 5, "fixedrange": True},
+        xaxis={"title": beneath("loss, nats"), "nticks": 5, "fixedrange": True},
         yaxis={"type": "category", "categoryarray": [name for _, name, _ in rows], "fixedrange": True},
     )  # fmt: skip
 

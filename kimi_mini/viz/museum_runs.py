@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import require
-from .series import unpack
+from .series import read_rows, unpack
 
 WINDOW = 50  # updates that a loss is averaged over before it is compared
 SIGMAS = 2.0  # half width of the band of healthy losses, in standard deviations between seeds
@@ -67,9 +66,7 @@ class Run:
 
 def load_runs(folder: str | Path) -> list[Run]:
     """The recorded points of `runs.museum`. Raises ValueError for a folder without any."""
-    runs = [_run(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(Path(folder).glob("*.json"))]
-    require(bool(runs), "folder", str(folder), "one with recorded points; `python -m runs.museum` makes them")
-    return runs
+    return [_run(row) for row in read_rows(folder, "museum")]
 
 
 def _run(row: dict[str, Any]) -> Run:

@@ -13,7 +13,7 @@ from ..model.rope import rope_frequencies, yarn_range
 from ..presets import DEEPSEEK_V3, K2
 from . import still
 from .position_runs import Recording, load_recording
-from .quiet import Quiet, Slider, quiet
+from .quiet import Quiet, Slider, beneath, caption, quiet
 from .stage import Stage, stage
 
 __all__ = ["clocks", "load_recording", "outside", "reach", "second_phase"]
@@ -145,7 +145,7 @@ def second_phase(recording: Recording) -> Quiet:
 
 def _axis(title: str, ends: Sequence[int], unit: str = "") -> dict[str, Any]:
     ticks = {"tickvals": list(ends), "ticktext": [f"{end}{unit}" for end in ends], "tickangle": 0, "tickfont": {"size": 12}}
-    return {"title": {"text": title, "font": {"size": 14}, "standoff": 6}, "type": "log", **ticks}
+    return {"title": beneath(title), "type": "log", **ticks}
 
 
 def _lengths(
@@ -167,8 +167,7 @@ def _lengths(
             _line(name, xaxis, excess, *style, side) for (name, excess), style, side in zip(drawn, styles, sides, strict=True)
         ]
 
-    above = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
-    notes = [{"text": "nats a token more than in pieces of 64", **above}]
+    notes = caption("nats a token more than in pieces of 64")
     shapes = []
     if marked is not None:
         rule = {"color": still.COLOURS["rest"], "width": 1.5, "dash": "dot"}

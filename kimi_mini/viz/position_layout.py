@@ -15,7 +15,7 @@ from ..model import KimiMini
 from ..model.mla import MLA
 from ..model.rope import Rope, rope_table
 from . import still
-from .quiet import Quiet, Slider, quiet
+from .quiet import Quiet, Slider, beneath, quiet
 from .stage import Stage, stage
 
 __all__ = ["attention_by_distance", "heads_by_distance", "read_half_split_", "wrong_layout"]
@@ -120,6 +120,6 @@ def heads_by_distance(right: np.ndarray, wrong: np.ndarray, largest: Mapping[str
         title=title,
         alt="Mean attention weight against distance for one head, with the pairs read right and read wrong.",
         slider=Slider("head", every, start, show=lambda place: f"layer {place[0]}, head {place[1]}"),
-        xaxis={"title": {"text": "tokens back", "font": {"size": 14}, "standoff": 6}},
+        xaxis={"title": beneath("tokens back")},
         yaxis={"title": {"text": "mean attention weight", "font": {"size": 14}}, "rangemode": "tozero"},
     )

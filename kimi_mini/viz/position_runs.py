@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..checks import require
+from .series import read_rows
 
 
 class Recording:
@@ -39,8 +39,7 @@ class Recording:
 
 def load_recording(folder: str | Path) -> Recording:
     """The recorded points of `runs.position`. Raises ValueError for a folder without any, or of unequal lengths."""
-    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("seed*.json"))]
-    require(bool(rows), "folder", str(folder), "one with recorded points; `python -m runs.position` makes them")
+    rows = read_rows(folder, "position", "seed*.json")
     lengths = {(row["short"], row["long"]) for row in rows}
     require(len(lengths) == 1, "recorded lengths", sorted(lengths), "the same in every point")
     return Recording(rows)

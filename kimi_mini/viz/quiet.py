@@ -87,6 +87,17 @@ class Quiet:
         return ipywidgets.VBox([heading, control, ipywidgets.interactive_output(redraw, {"place": control})])
 
 
+def caption(text: str) -> list[dict[str, Any]]:
+    """plotly's `annotations`: what the vertical axis counts, written above it."""
+    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
+    return [{"text": text, **place}]
+
+
+def beneath(text: str) -> dict[str, Any]:
+    """plotly's `title` of the horizontal axis."""
+    return {"text": text, "font": {"size": 14}, "standoff": 6}
+
+
 def quiet(
     draw: Callable[..., Traces],
     *,

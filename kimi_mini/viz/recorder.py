@@ -12,7 +12,7 @@ from ..checks import require
 from ..optim import wsd_factor
 from ..train.spikes import count_spikes, find_spikes
 from . import still
-from .quiet import Quiet, Slider, quiet
+from .quiet import Quiet, Slider, beneath, caption, quiet
 from .recorder_runs import Flight, Landing, Recording, Trunk, load_recording, smooth
 from .series import pack
 from .stage import Stage, stage
@@ -125,10 +125,9 @@ def _line(
 
 
 def _axes(above: str, x_title: str, x: Mapping[str, Any] = {}, y: Mapping[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
-    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
     return {
-        "xaxis": {"title": {"text": x_title, "font": {"size": 14}, "standoff": 6}, **x},
-        "yaxis": dict(y), "annotations": [{"text": above, **place}],
+        "xaxis": {"title": beneath(x_title), **x},
+        "yaxis": dict(y), "annotations": caption(above),
     }  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import require
 from ..corpus.villages import LEVELS, Village, questions
-from .series import unpack
+from .series import read_rows, unpack
 
 STUDENTS = ("raw", "one", "ten")
 RATE = 0.003  # the learning rate that the page draws; the sweep has two others
@@ -44,9 +42,7 @@ class Row:
 
 def load_runs(folder: str | Path) -> list[Row]:
     """The recorded points of `runs.rephrase`. Raises ValueError for a folder without any."""
-    rows = [_row(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(Path(folder).glob("*.json"))]
-    require(bool(rows), "folder", str(folder), "one with recorded points; `python -m runs.rephrase` makes them")
-    return rows
+    return [_row(row) for row in read_rows(folder, "rephrase")]
 
 
 def _row(told: dict[str, Any]) -> Row:

@@ -14,7 +14,7 @@ from ..config import ModelConfig
 from ..model import Router, Routing
 from ..presets import MINI
 from . import still
-from .quiet import Quiet, Slider, quiet
+from .quiet import Quiet, Slider, caption, quiet
 from .routing_runs import load_routes, unpack_scores
 from .stage import Stage, stage
 
@@ -168,7 +168,6 @@ def gate_scales(estimates: Mapping[tuple[int, int], float], released: Mapping[st
         return f"{chosen} of {most} experts: factor {estimates[most, chosen]:.4f}, below {math.sqrt(chosen):.4f}"
 
     ticks = sorted({experts for experts, _ in estimates})[::2]
-    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
     return quiet(
         draw,
         title=title,
@@ -183,5 +182,5 @@ def gate_scales(estimates: Mapping[tuple[int, int], float], released: Mapping[st
             "ticktext": [str(tick) for tick in ticks],
         },
         yaxis={"range": [1.2, 3.05]},
-        annotations=[{"text": "factor", **place}],
+        annotations=caption("factor"),
     )

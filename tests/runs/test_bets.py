@@ -11,6 +11,8 @@ from kimi_mini import corpus
 from kimi_mini.accounting import count_parameters, training_flops
 from kimi_mini.dev import ROOT
 from runs import bets
+from runs.ablation import windows
+from runs.reading import window_loss
 
 ROWS = sorted((ROOT / bets.FOLDER).glob("*.json"))
 
@@ -39,7 +41,7 @@ def test_experts_at_work_and_everything_else_stay_the_same(text):
 
 
 def test_held_out_windows_come_from_every_domain(text):
-    ids_WT = bets.held_out(text)
+    ids_WT = windows(text, bets.WINDOWS, bets.LENGTH)
     assert ids_WT.shape == (bets.WINDOWS * len(text.tokens), bets.LENGTH + 1)
 
 
@@ -72,11 +74,11 @@ def test_a_recorded_row_is_whole(path):
 def test_the_loss_is_that_of_the_next_token(text):
     torch.manual_seed(0)
     model = km.KimiMini(bets.model_config(text, bets.Point(4, 4, 0)), torch.float32)
-    ids_WT = bets.held_out(text)[:3]
+    ids_WT = windows(text, bets.WINDOWS, bets.LENGTH)[:3]
     with torch.no_grad():
         logits_WTV = model(ids_WT[:, :-1]).logits_BTV
     expected = torch.nn.functional.cross_entropy(logits_WTV.flatten(0, 1), ids_WT[:, 1:].flatten())
-    assert bets.held_out_loss(model, ids_WT) == pytest.approx(float(expected), rel=1e-5)
+    assert window_loss(model, ids_WT) == pytest.approx(float(expected), rel=1e-5)
 
 
 @pytest.mark.slow

@@ -91,6 +91,9 @@
     }
   };
 
+  /* An SVG path through the points (x(index), y(value)) of a series. */
+  KM.path = (values, x, y) => Array.from(values, (value, index) => `${index ? "L" : "M"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+
   /* Round tick values from 0: the last one at most `max`, or with `cover` the first one beyond it. */
   KM.ticks = function (max, { count = 4, cover = false } = {}) {
     const rough = max / count;

@@ -59,11 +59,8 @@
   const logY = (value) => TOP + HIGH * (1 - Math.log10(Math.max(1, value)) / 5);
   const scaleX = (stage) => (row) => ((row + 1) / (stage.series.loss.length)) * (stage.width - 2);
 
-  function path(values, x, y, last) {
-    let d = "";
-    for (let row = 0; row <= last; row++) d += `${d ? "L" : "M"}${x(row).toFixed(1)} ${y(values(row)).toFixed(1)}`;
-    return d;
-  }
+  /* The part of a series that has been flown: `values(row)` up to row `last`. */
+  const path = (values, x, y, last) => KM.path(Array.from({ length: last + 1 }, (_, row) => values(row)), x, y);
 
   function chart(stage, run, now, last) {
     const { marks, width } = stage;

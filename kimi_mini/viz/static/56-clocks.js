@@ -83,8 +83,7 @@
       const chosen = (slot === "plain") === (state.yarn === "off");
       const kind = slot === "plain" ? "rest" : "attention";
       const means = runs.times.map((_, index) => mean(runs.excess[name].map((seed) => seed[index])));
-      const path = means.map((value, index) => `${index ? "L" : "M"}${x(runs.times[index]).toFixed(1)} ${y(value).toFixed(1)}`).join("");
-      marks.shape(`line-${slot}`, 0, 0, path, `km-line km-${kind}-stroke ${chosen ? "km-thick" : ""}`);
+      marks.shape(`line-${slot}`, 0, 0, KM.path(means, (index) => x(runs.times[index]), y), `km-line km-${kind}-stroke ${chosen ? "km-thick" : ""}`);
       runs.times.forEach((factor, index) => {
         const values = runs.excess[name].map((seed) => seed[index]);
         marks.rect(`bar-${slot}-${index}`, x(factor) - 1, y(Math.max(...values)), 2, y(Math.min(...values)) - y(Math.max(...values)), `km-${kind}-fill`);

@@ -82,9 +82,8 @@
     }
     marks.text("chart-title", 0, base - CHART - 8, "violation: busiest over mean, less 1", { className: "km-halo", within: width });
     data.layers.forEach((layer, index) => {
-      let d = "";
-      for (let row = 0; row < updates; row++) d += `${d ? "L" : "M"}${x(row).toFixed(1)} ${y(run.violation[row * count + index]).toFixed(1)}`;
-      marks.shape(`line-${index}`, 0, 0, d, `km-line ${index ? "km-quiet-line" : "km-expert-line"}`);
+      const own = run.violation.filter((_, place) => place % count === index);
+      marks.shape(`line-${index}`, 0, 0, KM.path(own, x, y), `km-line ${index ? "km-quiet-line" : "km-expert-line"}`);
     });
     marks.rect("cursor", x(update - 1) - 0.75, base - CHART, 1.5, CHART, "km-flag");
     marks.axis("updates", 0, base, width - 2, [0, 160, 320].map((at) => ({ at: at / updates, label: at === 320 ? "update 320" : String(at) })));

@@ -30,7 +30,7 @@
     const { contexts } = stage.data;
     const [first, last] = [contexts[0], contexts[contexts.length - 1]].map(Math.log2);
     const steps = Array.from({ length: 57 }, (_, index) => 2 ** (first + (index / 56) * (last - first)));
-    return steps.map((context, index) => `${index ? "L" : "M"}${x(context).toFixed(1)} ${yOf(extra(stage, context, convention)).toFixed(1)}`).join("");
+    return KM.path(steps, (index) => x(steps[index]), (context) => yOf(extra(stage, context, convention)));
   }
 
   function axes(stage, x) {

@@ -90,7 +90,7 @@
     grid(stage, top, left, "size of each axis after every iteration");
     marks.rect("cursor", x(state.steps) - 0.75, top, 1.5, HIGH, "km-flag");
     const axes = found.iterates.map(KM.schulz.axes);
-    const line = (values) => values.map((value, step) => `${step ? "L" : "M"}${x(step).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+    const line = (values) => KM.path(values, x, y);
     marks.shape("orbit-one", 0, 0, line(KM.schulz.values(1, data.sets[state.set], MOST)), "km-line km-quiet-line");
     [0, 1].forEach((which) => {
       marks.shape(`orbit-${which}`, 0, 0, line(axes.map((pair) => pair[which])), `km-line km-optimizer-stroke ${which ? "" : "km-thick"}`);

@@ -45,8 +45,7 @@
     for (const name of revealed ? ["adamw", "muon"] : ["adamw"]) {
       const { lengths: at, ends } = data.runs[name];
       const kind = name === "muon" ? "optimizer" : "rest";
-      const path = ends.map((values, i) => `${i ? "L" : "M"}${x(at[i]).toFixed(1)} ${y(mean(values)).toFixed(1)}`).join("");
-      marks.shape(`line-${name}`, 0, 0, path, `km-line km-${kind}-stroke km-thick`);
+      marks.shape(`line-${name}`, 0, 0, KM.path(ends, (i) => x(at[i]), (values) => y(mean(values))), `km-line km-${kind}-stroke km-thick`);
       ends.forEach((values, i) => {
         const [low, high] = [y(Math.min(...values)), y(Math.max(...values))];
         marks.rect(`bar-${name}-${i}`, x(at[i]) - 1.5, high, 3, low - high, `km-${kind}-fill`);

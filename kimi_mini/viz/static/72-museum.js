@@ -39,14 +39,6 @@
   const edges = (stage) => (stage.edges = stage.edges || stage.data.band.map(KM.unpack));
   const updateAt = ({ data }) => (row) => data.every * (row + 1);
 
-  /* ---- paths ---- */
-
-  function path(values, x, y) {
-    let d = "";
-    values.forEach((value, index) => { d += `${d ? "L" : "M"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`; });
-    return d;
-  }
-
   const every = (values, count, from) => Array.from({ length: values.length / count }, (_, row) => values[row * count + from]);
 
   /* The running mean of a loss in a box, the band of healthy seeds behind it once the reader has guessed. */
@@ -59,9 +51,9 @@
     if (stage.revealed) {
       const [low, high] = edges(stage).map((edge) => Array.from(edge));
       const back = low.map((value, index) => `L${x(index).toFixed(1)} ${y(value).toFixed(1)}`).reverse().join("");
-      marks.shape(`${key}-band`, 0, 0, `${path(high, x, y)}${back}Z`, "km-healthy-band");
+      marks.shape(`${key}-band`, 0, 0, `${KM.path(high, x, y)}${back}Z`, "km-healthy-band");
     }
-    marks.shape(`${key}-loss`, 0, 0, path(Array.from(shown), x, y), "km-line km-ink-line");
+    marks.shape(`${key}-loss`, 0, 0, KM.path(shown, x, y), "km-line km-ink-line");
     return y;
   }
 
@@ -120,7 +112,7 @@
       const count = data.layers * data.heads;
       for (let head = 0; head < count; head++) {
         const line = every(shown.maxima, count, head);
-        marks.shape(`head-${head}`, 0, 0, path(line, x, y), `km-line ${Math.max(...line) > data.tau ? "km-danger-line" : "km-head-line"}`);
+        marks.shape(`head-${head}`, 0, 0, KM.path(line, x, y), `km-line ${Math.max(...line) > data.tau ? "km-danger-line" : "km-head-line"}`);
       }
       for (const decade of DECADES) marks.text(`grid-label-${decade}`, 0, y(decade) - 4, decade === 1 ? "1 or less" : number(decade), { className: "km-quiet km-halo" });
       marks.shape("tau", 0, 0, `M0 ${y(data.tau)}H${width}`, "km-line km-tau-line");
@@ -167,7 +159,7 @@
         marks.rect(`count-grid-${tick}`, 0, y(tick), width, 1, "km-grid");
         marks.text(`count-label-${tick}`, 0, y(tick) - 4, tick ? number(tick) : "0 times", { className: "km-quiet km-halo" });
       }
-      for (let layer = 0; layer < data.layers; layer++) marks.shape(`touched-${layer}`, 0, 0, path(every(touched, data.layers, layer), x, y), "km-line km-danger-line");
+      for (let layer = 0; layer < data.layers; layer++) marks.shape(`touched-${layer}`, 0, 0, KM.path(every(touched, data.layers, layer), x, y), "km-line km-danger-line");
       layerNames(stage, Array.from({ length: data.layers }, (_, layer) => y(touched[touched.length - data.layers + layer])));
       axis(stage, "updates", base, 0);
       return "How often, so far, a head whose largest logit was at or below \u03C4 had a term of its logits multiplied outside of the optimizer. The rule says: never.";
@@ -187,8 +179,8 @@
         marks.text(`norm-label-${tick}`, 0, y(tick) - 4, number(tick), { className: "km-quiet km-halo" });
       }
       for (let layer = 0; layer < data.layers; layer++) {
-        marks.shape(`other-${layer}`, 0, 0, path(every(norms[1], data.layers, layer), x, y), "km-line km-quiet-line");
-        marks.shape(`norm-${layer}`, 0, 0, path(every(norms[0], data.layers, layer), x, y), "km-line km-head-line");
+        marks.shape(`other-${layer}`, 0, 0, KM.path(every(norms[1], data.layers, layer), x, y), "km-line km-quiet-line");
+        marks.shape(`norm-${layer}`, 0, 0, KM.path(every(norms[0], data.layers, layer), x, y), "km-line km-head-line");
       }
       layerNames(stage, Array.from({ length: data.layers }, (_, layer) => y(norms[0][norms[0].length - data.layers + layer])));
       axis(stage, "updates", base, 0);
