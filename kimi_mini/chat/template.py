@@ -1,23 +1,32 @@
-"""Messages to text and tool calls to K2's wire format; the markers are reserved tokens (`encode(..., special=True)`)."""
+"""Messages to text and tool calls to K2's wire format; the markers are reserved tokens.
+
+The spelling is that of Kimi K2's repository (docs/tool_call_guidance.md); appendix B of the report prints slightly other names.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-_MARKERS = {"system": "<|im_system|>", "tool": "<|im_system|>", "user": "<|im_user|>", "assistant": "<|im_assistant|>"}
+MARKERS = {"system": "<|im_system|>", "tool": "<|im_system|>", "user": "<|im_user|>", "assistant": "<|im_assistant|>"}
+MIDDLE, END = "<|im_middle|>", "<|im_end|>"
+SECTION_BEGIN, SECTION_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
+CALL_BEGIN, ARGUMENTS, CALL_END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"
+ANSWER = f"{MARKERS['assistant']}assistant{MIDDLE}"  # what a prompt ends with
+
+Message = dict[str, Any]
+Piece = tuple[str, bool]  # text, and whether it is markers
 
 
-def render(messages: list[dict[str, Any]], tools: list[dict[str, Any]] = ()) -> str:
+def render(messages: Sequence[Message], tools: Sequence[dict[str, Any]] = ()) -> str:
     """The text of a dialogue: tool declarations, then every message between its markers.
 
     A message has a role (system, user, assistant, tool) and content. An assistant's may have tool_calls, each with an id
     ("functions.NAME:IDX", IDX counting from 0 through the dialogue) and arguments (a dict); a tool's names the tool_call_id
     it answers. A tool is {name, description, parameters}, parameters being a JSON schema. Raises ValueError for another role.
     """
-    declared = [{"type": "function", "function": tool} for tool in tools]
-    parts = [f"<|im_system|>tool_declare<|im_middle|>{compact(declared)}<|im_end|>"] if declared else []
-    return "".join([*parts, *map(_message, messages)])
+    return "".join(text for pieces in (declaration(tools), *map(message_pieces, messages)) for text, _ in pieces)
 
 
 def compact(value: Any) -> str:
@@ -25,15 +34,28 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def _message(message: dict[str, Any]) -> str:
+def declaration(tools: Sequence[dict[str, Any]]) -> list[Piece]:
+    """The pieces that declare the tools; none where there are none."""
+    declared = [{"type": "function", "function": tool} for tool in tools]
+    head = (f"{MARKERS['system']}tool_declare{MIDDLE}", True)
+    return [head, (compact(declared), False), (END, True)] if declared else []
+
+
+def message_pieces(message: Message) -> list[Piece]:
+    """One message; what a person, a tool or a model wrote is never taken for markers."""
     role, content = message["role"], message["content"]
-    if role not in _MARKERS:
-        raise ValueError(f"role = {role!r} will not do; expected {', '.join(_MARKERS)}")
+    if role not in MARKERS:
+        raise ValueError(f"role = {role!r} will not do; expected {', '.join(MARKERS)}")
     if role == "tool":
         content = f"## Return of {message['tool_call_id']}\n{content}"
-    calls = "".join(
-        f"<|tool_call_begin|>{call['id']}<|tool_call_argument_begin|>{compact(call['arguments'])}<|tool_call_end|>"
-        for call in message.get("tool_calls", ())
-    )
-    section = f"<|tool_calls_section_begin|>{calls}<|tool_calls_section_end|>" if calls else ""
-    return f"{_MARKERS[role]}{role}<|im_middle|>{content}{section}<|im_end|>"
+    return [(MARKERS[role], True), (role, False), (MIDDLE, True), (content, False), *_calls(message), (END, True)]
+
+
+def _calls(message: Message) -> Iterator[Piece]:
+    calls = message.get("tool_calls", ())
+    if calls:
+        yield SECTION_BEGIN, True
+        for call in calls:
+            yield from ((CALL_BEGIN, True), (call["id"], False), (ARGUMENTS, True))
+            yield from ((compact(call["arguments"]), False), (CALL_END, True))
+        yield SECTION_END, True

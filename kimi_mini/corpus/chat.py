@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..chat import compact, render
 from . import facts
 from .draw import Draw
-from .template import compact, render
 
 _SYSTEM = ("You are Mini, a small assistant. Use the tools when they help.", "You are Mini, a small assistant.")
 _ITEMS = (
