@@ -1,7 +1,8 @@
-"""generate: continue prompts token by token over the latent cache, many at a time.
+"""generate and draw_answers: continue prompts token by token over the latent cache, many at a time.
 
 The prompts, padded to one length, are read in a single pass that fills the cache; then each pass feeds one token per
-sequence. Only the last position goes through the head. Sequences that are finished leave the batch.
+sequence. Only the last position goes through the head. Sequences that are finished leave the batch. Several answers to one
+prompt share its reading: the filled cache is repeated.
 (The module is not called `generate`, so that it cannot take the function's place as `kimi_mini.generate`.)
 
 Legend: B sequences still running, T tokens, D width, V vocabulary.
@@ -9,7 +10,9 @@ Legend: B sequences still running, T tokens, D width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,35 +47,97 @@ def generate(
     _check(model.config, prompts, max_new_tokens, temperature, top_p, eos)
     if not prompts:
         return []
-    device = model.embed.weight.device
-    generator = None if seed is None else torch.Generator(device).manual_seed(seed)
+    ends = () if eos is None else (eos,)
+    budgets = [max_new_tokens] * len(prompts)
+    with _evaluating(model, seed) as generator:
+        answers = _decode(model, prompts, 1, budgets, ends, lambda logits_BV: sample(logits_BV, temperature, top_p, generator))
+    return [answer.tokens[: len(answer.tokens) - answer.finished] for answer in answers]
+
+
+class Answer(NamedTuple):
+    """What was drawn after a prompt: tokens (the end token included), the natural logarithm of the model's probability of
+    each at temperature 1, and whether an end token came within the budget."""
+
+    tokens: list[int]
+    logprobs: list[float]
+    finished: bool
+
+
+def draw_answers(
+    model: KimiMini,
+    prompts: Sequence[Sequence[int]],
+    *,
+    budgets: Sequence[int],
+    ends: Sequence[int],
+    group: int = 1,
+    temperature: float = 1.0,
+    seed: int | None = None,
+) -> list[Answer]:
+    """`group` answers to each prompt, those of one prompt side by side; every prompt is read once.
+
+    An answer to prompt p ends with a token of `ends`, which belongs to it, or after `budgets[p]` tokens. Tokens are drawn from
+    softmax(logits / temperature), the most likely one at temperature 0; their log-probabilities are those of temperature 1,
+    as a forward pass over prompt and answer gives them. The same `seed` and prompts give the same answers (None: torch's
+    global generator). Raises ValueError as `generate` does, and for budgets that are not one for each prompt.
+    """
+    prompts = [list(prompt) for prompt in _sequences(prompts)]
+    require(len(budgets) == len(prompts), "budgets", budgets, f"one for each of the {len(prompts)} prompts")
+    require(is_int(group, 1), "group", group, "an integer >= 1")
+    for eos in (None, *ends):
+        _check(model.config, prompts, max(budgets, default=1), temperature, 1.0, eos)
+    if not prompts:
+        return []
+    require(min(budgets) >= 1, "budgets", budgets, "integers >= 1")
+    with _evaluating(model, seed) as generator:
+        return _decode(model, prompts, group, budgets, ends, lambda logits_BV: sample(logits_BV, temperature, 1.0, generator))
+
+
+@contextmanager
+def _evaluating(model: KimiMini, seed: int | None) -> Iterator[torch.Generator | None]:
+    """The model in eval mode, and a generator of its own for a seed."""
     was_training = model.training
     model.eval()
     try:
-        return _decode(model, prompts, max_new_tokens, eos, lambda logits_BV: sample(logits_BV, temperature, top_p, generator))
+        yield None if seed is None else torch.Generator(model.embed.weight.device).manual_seed(seed)
     finally:
         model.train(was_training)
 
 
 @torch.inference_mode()
-def _decode(model: KimiMini, prompts: list[list[int]], max_new_tokens: int, eos: int | None, choose) -> list[list[int]]:
-    hidden_BD, cache = _prefill(model, prompts, max_new_tokens)
-    answers: list[list[int]] = [[] for _ in prompts]
-    running = list(range(len(prompts)))  # which answer each row of the batch belongs to
-    for step in range(max_new_tokens):
-        token_B = choose(model.logits(hidden_BD))
-        tokens = token_B.tolist()
-        running = [row for row, token in zip(running, tokens, strict=True) if token != eos]
-        for row, token in zip(running, (token for token in tokens if token != eos), strict=True):
-            answers[row].append(token)
-        if not running or step == max_new_tokens - 1:
+def _decode(
+    model: KimiMini,
+    prompts: list[list[int]],
+    group: int,
+    budgets: Sequence[int],
+    ends: Sequence[int],
+    choose: Callable[[Tensor], Tensor],
+) -> list[Answer]:
+    """Every sequence's place in tokens_NT and logprobs_NT is filled as it goes; one look at the device a pass."""
+    hidden_BD, cache = _prefill(model, prompts, max(budgets))
+    cache.repeat_(group)
+    hidden_BD, device = hidden_BD.repeat_interleave(group, 0), hidden_BD.device
+    budget_B = torch.tensor(budgets, device=device).repeat_interleave(group)
+    end_E = torch.tensor(ends, dtype=torch.long, device=device)
+    row_B = torch.arange(len(budget_B), device=device)
+    length_N, finished_N = torch.zeros_like(budget_B), torch.zeros_like(budget_B, dtype=torch.bool)
+    tokens_NT = budget_B.new_zeros(len(budget_B), max(budgets))
+    logprobs_NT = torch.zeros(tokens_NT.shape, dtype=at_least_fp32(hidden_BD.dtype), device=device)
+    for step in range(max(budgets)):
+        logits_BV = model.logits(hidden_BD)
+        token_B = choose(logits_BV)
+        tokens_NT[row_B, step], logprobs_NT[row_B, step] = token_B, token_logprobs(logits_BV, token_B)
+        ended_B = torch.isin(token_B, end_E)
+        length_N[row_B], finished_N[row_B] = step + 1, ended_B
+        going_B = ~ended_B & (budget_B > step + 1)
+        going = int(going_B.sum())
+        if not going:
             break
-        if len(running) < len(tokens):
-            going_B = token_B != eos
+        if going < len(going_B):
             cache.keep_(going_B)
-            token_B = token_B[going_B]
+            token_B, row_B, budget_B = token_B[going_B], row_B[going_B], budget_B[going_B]
         hidden_BD = model.trunk(token_B[:, None], cache=cache)[0][:, -1]
-    return answers
+    rows = zip(tokens_NT.tolist(), logprobs_NT.tolist(), length_N.tolist(), finished_N.tolist(), strict=True)
+    return [Answer(tokens[:length], logprobs[:length], finished) for tokens, logprobs, length, finished in rows]
 
 
 def _prefill(model: KimiMini, prompts: list[list[int]], max_new_tokens: int) -> tuple[Tensor, LatentCache]:
@@ -94,6 +159,12 @@ def sample(logits_BV: Tensor, temperature: float = 0.0, top_p: float = 1.0, gene
     if temperature == 0:
         return logits_BV.argmax(-1)
     return torch.multinomial(token_probabilities(logits_BV, temperature, top_p), 1, generator=generator)[:, 0]
+
+
+def token_logprobs(logits_BV: Tensor, token_B: Tensor) -> Tensor:
+    """logprob_B of one token a row at temperature 1, in nats."""
+    wide_BV = logits_BV.to(at_least_fp32(logits_BV.dtype))
+    return wide_BV.gather(-1, token_B[..., None]).squeeze(-1) - wide_BV.logsumexp(-1)
 
 
 def token_probabilities(logits_BV: Tensor, temperature: float, top_p: float = 1.0) -> Tensor:

@@ -62,3 +62,8 @@ class LatentCache:
         """Go on with the sequences marked True in `kept_B` only."""
         self.entries_LBSX = self.entries_LBSX[:, kept_B]
         self.lengths_B = self.lengths_B[kept_B]
+
+    def repeat_(self, times: int) -> None:
+        """Go on with `times` copies of every sequence, side by side."""
+        self.entries_LBSX = self.entries_LBSX.repeat_interleave(times, dim=1)
+        self.lengths_B = self.lengths_B.repeat_interleave(times)
