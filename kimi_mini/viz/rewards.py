@@ -1,0 +1,103 @@
+"""The figures of the chapter on verifiable rewards: eight cards, the run scrubber and the quiet ones beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..checks import require
+from ..synth import wilson_interval
+from . import still
+from .rewards_runs import Group, Run
+from .series import pack
+from .stage import Stage, stage
+
+TAUS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+def pushes(rewards_G: Sequence[float], log_ratio_G: Sequence[float], tau: float) -> np.ndarray:
+    """The factor of each answer's gradient in the closed form of the objective: r - mean r - tau log(new / old) (K2, 3.2.3)."""
+    rewards_G = np.asarray(rewards_G, dtype=float)
+    require(len(rewards_G) == len(log_ratio_G) > 0, "log_ratio_G", len(log_ratio_G), f"{len(rewards_G)} numbers")
+    return rewards_G - rewards_G.mean() - tau * np.asarray(log_ratio_G, dtype=float)
+
+
+# ---- eight cards -------------------------------------------------------------------------------------------------------
+
+
+def eight_cards(groups: Sequence[Group], *, tau: float, temperature: float, code: str) -> Stage:
+    """Answers to one problem at several checkpoints, each with a reward that may be dragged and an arrow for its push."""
+    sizes = {len(group.answers) for group in groups}
+    require(len(sizes) == 1 and min(sizes) > 1, "answers a group", sorted(sizes), "the same number, at least 2, in all groups")
+    opening = max(range(len(groups)), key=lambda index: _mixed(groups[index]))
+    data = {
+        "groups": [
+            {
+                "step": group.step,
+                "prompt": group.prompt,
+                "answers": [{"text": a.text, "reward": a.reward, "old": a.old, "new": a.new} for a in group.answers],
+            }
+            for group in groups
+        ],
+        "opening": opening, "taus": sorted({*TAUS, tau}), "tau": tau, "temperature": temperature, "code": code,
+    }  # fmt: skip
+    shown = groups[opening]
+    rewards = [answer.reward for answer in shown.answers]
+    pushed = pushes(rewards, [answer.new - answer.old for answer in shown.answers], tau)
+    rows = [(a.text, f"{a.reward:g}", f"{push:+.2f}") for a, push in zip(shown.answers, pushed, strict=True)]
+    right = sum(reward > 0.5 for reward in rewards)
+    return stage(
+        "cards",
+        data,
+        name="rewards-cards",
+        title=f"{right} of {len(rewards)} right: the push of an answer is its reward less the mean of its group.",
+        alt="Eight answers to one problem as cards. Each has a slider for its reward and an arrow, up or down, for the push that "
+        "the objective gives it. Below, the sum of all pushes is largest for a problem that is half solved, and 0 at both ends.",
+        still=still.table(("answer", "reward", "push"), rows),
+        height=1050,
+    )
+
+
+def _mixed(group: Group) -> float:
+    """How far a group is from being all right or all wrong."""
+    mean = float(np.mean([answer.reward for answer in group.answers]))
+    return mean * (1 - mean)
+
+
+# ---- the run scrubber --------------------------------------------------------------------------------------------------
+
+
+def run_scrubber(runs: Sequence[Run], *, code: str, name: str = "rewards-run") -> Stage:
+    """Reward, right answers, length and divergence of recorded runs over their steps, with samples; the first opens."""
+    first = runs[0]
+    data = {
+        "runs": [_run(run) for run in runs],
+        "span": max(run.steps for run in runs),
+        "problems": first.problems,
+        "code": code,
+    }
+    rows = [(step, f"{right / first.problems:.1%}") for step, right in first.held]
+    return stage(
+        "scrubber",
+        data,
+        name=name,
+        title=f"From {first.held[0][1] / first.problems:.0%} to {first.held[-1][1] / first.problems:.0%} right on problems it "
+        f"never saw, in {first.steps} steps.",
+        alt="Four strips over the steps of one run: right answers on held-out problems with intervals beside a control, mean "
+        "reward, mean length and divergence from the start. A slider moves the step; one of its answers stands below.",
+        still=still.table(("step", "right, held out"), rows),
+        height=1000,
+    )
+
+
+def _run(run: Run) -> dict[str, Any]:
+    def shares(points: Sequence[tuple[int, int]]) -> list[list[float]]:
+        return [[step, right / run.problems, *wilson_interval(right, run.problems)] for step, right in points]
+
+    return {
+        "key": run.key, "name": run.name, "steps": run.steps, "reward": pack(run.reward), "length": pack(run.length),
+        "divergence": pack(np.maximum(0, run.divergence)), "held": shares(run.held), "control": shares(run.control),
+        "samples": [{"step": s.step, "prompt": s.prompt, "text": s.text, "reward": s.reward} for s in run.samples],
+    }  # fmt: skip
