@@ -53,8 +53,8 @@ def eight_cards(groups: Sequence[Group], *, tau: float, temperature: float, code
         data,
         name="rewards-cards",
         title=f"{right} of {len(rewards)} right: the push of an answer is its reward less the mean of its group.",
-        alt="Eight answers to one problem as cards. Each has a slider for its reward and an arrow, up or down, for the push that "
-        "the objective gives it. Below, the sum of all pushes is largest for a problem that is half solved, and 0 at both ends.",
+        alt="Eight answers to one problem as cards. Each has a slider for its reward and an arrow, up or down, for the push "
+        "the objective gives it. Below, the sum of all pushes: largest for a problem that is half solved, 0 at both ends.",
         still=still.table(("answer", "reward", "push"), rows),
         height=1050,
     )

@@ -103,7 +103,7 @@
     const x = (count) => 8 + (count / size) * (width - 16);
     const y = (sum) => base - (Math.min(sum, most * 1.25) / (most * 1.25)) * height;
     marks.size(width, base + 44);
-    marks.text("name", 0, 14, "all arrows together, by how many of eight are right", { className: "km-halo" });
+    marks.text("name", 0, 14, "all arrows together, by right answers", { className: "km-halo" });
     for (let count = 0; count <= size; count++) {
       marks.rect(`bar-${count}`, x(count) - 1, y(whole(count)), 2, base - y(whole(count)), "km-grid");
       marks.shape(`dot-${count}`, x(count), y(whole(count)), "M-4 0A4 4 0 1 0 4 0A4 4 0 1 0 -4 0Z", "km-rest-fill");
