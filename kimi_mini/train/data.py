@@ -16,6 +16,20 @@ from .loss import Batch
 _CHUNK = 1 << 22  # ids looked at together: a mapped file need not fit in memory
 
 
+class EpochOrder:
+    """An endless order of `count` things: order[i] is the i-th to be read; each epoch's order is drawn from (seed, epoch)."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed = count, seed
+        self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
+
+    def __getitem__(self, index: int) -> int:
+        epoch, place = divmod(index, self.count)
+        if self._epoch[0] != epoch:
+            self._epoch = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.count)
+        return int(self._epoch[1][place])
+
+
 class TokenStream:
     """An endless iterator of micro-batches over one text.
 
@@ -49,7 +63,7 @@ class TokenStream:
             )
         self._sha256 = _check_ids(self.tokens, vocab_size)
         self._next = 0
-        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
+        self._order = EpochOrder(self.windows, seed)
 
     def __iter__(self) -> TokenStream:
         return self
@@ -63,16 +77,10 @@ class TokenStream:
         require(index >= 0, "index", index, "a number >= 0")
         T = self.sequence_length
         rows = range(index * self.batch_size, (index + 1) * self.batch_size)
-        starts = [self._window(row) * T for row in rows]
+        starts = [self._order[row] * T for row in rows]
         text_BT = np.stack([self.tokens[start : start + T + 1] for start in starts]).astype(np.int64)
         text_BT = torch.from_numpy(text_BT).to(self.device)
         return Batch(text_BT[:, :-1], text_BT[:, 1:])
-
-    def _window(self, row: int) -> int:
-        epoch, place = divmod(row, self.windows)
-        if self._order[0] != epoch:
-            self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.windows)
-        return int(self._order[1][place])
 
     def state(self) -> dict[str, Any]:
         """The cursor, JSON-ready: the number of the next batch, and what it counts on."""
@@ -80,16 +88,7 @@ class TokenStream:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go to a cursor that `state` gave. Raises ValueError when it belongs to another text, cut or seed."""
-        differing = [
-            f"{name} = {state.get(name)!r} (here {own!r})" for name, own in self._identity().items() if state.get(name) != own
-        ]
-        if differing:
-            raise ValueError(
-                f"the data cursor belongs to other data: {', '.join(differing)}; expected the same text, cut and seed"
-            )
-        cursor = state.get("next_batch")
-        require(is_int(cursor, 0), "next_batch", cursor, "an integer >= 0")
-        self._next = cursor
+        self._next = cursor_of(state, self._identity())
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -99,6 +98,15 @@ class TokenStream:
             "tokens": len(self.tokens),
             "sha256": self._sha256,
         }
+
+
+def cursor_of(state: dict[str, Any], identity: dict[str, Any]) -> int:
+    """The number of the next batch in a saved cursor. Raises ValueError where it belongs to other data than `identity`."""
+    differing = [f"{name} = {state.get(name)!r} (here {own!r})" for name, own in identity.items() if state.get(name) != own]
+    if differing:
+        raise ValueError(f"the data cursor belongs to other data: {', '.join(differing)}; expected the same text, cut and seed")
+    require(is_int(state.get("next_batch"), 0), "next_batch", state.get("next_batch"), "an integer >= 0")
+    return state["next_batch"]
 
 
 def _as_array(tokens: Tensor | np.ndarray | str | Path) -> np.ndarray:

@@ -6,11 +6,12 @@ import dataclasses
 import shutil
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,11 +27,12 @@ from ..optim import Muon, build_optimizer
 from .checkpoint import Checkpoint, load_checkpoint, prune, save_checkpoint, tidy
 from .config import TrainConfig
 from .data import TokenStream
-from .loss import next_token_loss
+from .loss import Batch, next_token_loss
 from .metrics import MetricsLog, metrics_line
 from .reproducible import environment, seed_everything, threads_of
 from .step import train_step
 
+METRICS = "metrics.jsonl"
 # What may change between the parts of a run: it moves no weight.
 _FREE = ("train.checkpoint_every", "train.keep")
 
@@ -54,39 +56,26 @@ def pretrain(
     or text in `folder` (or any run, with resume=False), FloatingPointError for a loss that is not finite (the state before it
     is saved), OSError where the disk is full.
     """
-    folder = _prepare(Path(folder), resume)
-    run = _Run.start(model_config, train_config, data, folder, torch.device(device) if device else pick_device())
-    saved = load_checkpoint(folder)
-    if saved is not None:
-        run.restore(saved)
-    with (
-        threads_of(saved and saved.state["environment"], run.device),
-        MetricsLog(folder / "metrics.jsonl", run.step) as metrics,
-        StopSignals() as stop,
-        tqdm(total=train_config.steps, initial=run.step, unit="step", disable=not progress) as bar,
-    ):
-        while run.step < train_config.steps and not stop.received:
-            try:
-                line = run.advance()
-            except FloatingPointError:
-                run.save(metrics)
-                raise
-            metrics.write(line)
-            _show(bar, line)
-            if run.step % train_config.checkpoint_every == 0:
-                run.save(metrics)
-        run.save(metrics)
-    if run.step < train_config.steps:
-        raise KeyboardInterrupt(
-            f"{stop.received} after step {run.step}: saved in {folder}; the same call again goes on from there"
-        )
+    folder = prepare(Path(folder), resume)
+    run = Run.start(model_config, train_config, data, folder, torch.device(device) if device else pick_device())
+    run.to_end(progress)
     save_pretrained(run.model, folder / "model")
     return run.model
 
 
+class Stream(Protocol):
+    """An endless iterator of micro-batches with a cursor: a `TokenStream`, or packed dialogues."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def load_state(self, state: dict[str, Any]) -> None: ...
+
+
 @dataclass
-class _Run:
-    """Everything that changes while training."""
+class Run:
+    """Everything that changes while training, and the loop; pre-training and SFT differ in what they read."""
 
     folder: Path
     model_config: ModelConfig
@@ -94,12 +83,12 @@ class _Run:
     device: torch.device
     model: KimiMini
     optimizer: Muon
-    streams: dict[tuple[int, int], TokenStream]  # by the cut of the text
+    streams: dict[tuple[int, int], Stream]  # by the cut of the text
     step: int = 0
     saved_step: int | None = None
 
     @classmethod
-    def start(cls, model_config: ModelConfig, config: TrainConfig, data: Any, folder: Path, device: torch.device) -> _Run:
+    def start(cls, model_config: ModelConfig, config: TrainConfig, data: Any, folder: Path, device: torch.device) -> Run:
         limit = model_config.max_position_embeddings
         for name in ("sequence_length", "long_sequence_length"):
             length = getattr(config, name)
@@ -115,8 +104,35 @@ class _Run:
         model = KimiMini(model_config, config.dtype(default_compute_dtype(device))).to(device)
         return cls(folder, model_config, config, device, model, build_optimizer(model, config.optim), streams)
 
+    def to_end(self, progress: bool) -> None:
+        """Go on from the last checkpoint in `folder`, if there is one, to the last update; raises as `pretrain` does."""
+        saved = load_checkpoint(self.folder)
+        if saved is not None:
+            self.restore(saved)
+        with (
+            threads_of(saved and saved.state["environment"], self.device),
+            MetricsLog(self.folder / METRICS, self.step) as metrics,
+            StopSignals() as stop,
+            tqdm(total=self.config.steps, initial=self.step, unit="step", disable=not progress) as bar,
+        ):
+            while self.step < self.config.steps and not stop.received:
+                try:
+                    line = self.advance()
+                except FloatingPointError:
+                    self.save(metrics)
+                    raise
+                metrics.write(line)
+                _show(bar, line)
+                if self.step % self.config.checkpoint_every == 0:
+                    self.save(metrics)
+            self.save(metrics)
+        if self.step < self.config.steps:
+            raise KeyboardInterrupt(
+                f"{stop.received} after step {self.step}: saved in {self.folder}; the same call again goes on from there"
+            )
+
     @property
-    def stream(self) -> TokenStream:
+    def stream(self) -> Stream:
         """What the next update reads (after the last one: what that one read)."""
         return self.streams[self.config.cut(min(self.step, self.config.steps - 1))]
 
@@ -179,10 +195,11 @@ class StopSignals:
         self.__exit__()
 
 
-def _prepare(folder: Path, resume: bool) -> Path:
+def prepare(folder: Path, resume: bool) -> Path:
+    """The folder of a run, made or tidied. Raises ValueError for a file, or with resume=False where a run is there already."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder = {folder} is a file; expected a folder to keep the run in")
-    if not resume and any((folder / name).exists() for name in ("latest", "metrics.jsonl")):
+    if not resume and any((folder / name).exists() for name in ("latest", METRICS)):
         raise ValueError(f"{folder} holds a run already; expected an empty folder, or resume=True to go on with it")
     folder.mkdir(parents=True, exist_ok=True)
     tidy(folder)
