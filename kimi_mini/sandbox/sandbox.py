@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from ..checks import is_int, is_number, require
 
@@ -59,6 +59,13 @@ class Outcome(NamedTuple):
     seconds: float  # on the wall clock, without building the sandbox
 
 
+class Runner(Protocol):
+    """Another place where code can run, with the same limits and the same account of how it ended."""
+
+    def run(self, files: dict[str, bytes], stdin: bytes, limits: Limits) -> Outcome:
+        """Run main.py among `files`. Raises SandboxUnavailable where nothing was run."""
+
+
 def run(
     code: str,
     *,
@@ -66,11 +73,13 @@ def run(
     files: dict[str, bytes] | None = None,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     packages: tuple[str, ...] = (),
+    runner: Runner | None = None,
 ) -> Outcome:
     """Run `code` as main.py beside `files`, in a folder, network, process table and root folder of its own.
 
     It sees the standard library and the `packages` named, such as ("kimi_mini", "torch"); an installed one brings all that is
     installed beside it. Without `site`, so exit() is sys.exit(). It writes only to memory, which goes when it ends.
+    A `runner` does it elsewhere, such as in a container.
     Raises ValueError for bad arguments, SandboxUnavailable where the code could not be isolated.
     """
     files = {} if files is None else files
@@ -81,10 +90,13 @@ def run(
         _check_name(name)
         require(isinstance(content, bytes), f"files[{name!r}]", content, "bytes")
     require(isinstance(packages, tuple), "packages", packages, "a tuple of names")
+    sent = {"main.py": code.encode(errors="surrogatepass")} | files
+    if runner is not None:
+        require(packages == (), "packages", packages, "none with a runner: what its image holds is there")
+        return runner.run(sent, stdin.encode(), limits)
     paths = [_package_path(name) for name in packages]
     if sys.platform != "linux":
         raise SandboxUnavailable(f"platform {sys.platform} has no namespaces; expected Linux, for instance in a container")
-    sent = {"main.py": code.encode(errors="surrogatepass")} | files
     return _converse(json.dumps(_spec(sent, limits, paths)).encode(), stdin.encode(), limits)
 
 
@@ -148,7 +160,7 @@ def _spec(files: dict[str, bytes], limits: Limits, packages: list[Path]) -> dict
     }
 
 
-def _sealed(content: bytes) -> int:
+def sealed(content: bytes) -> int:
     """A file in memory that nobody can change, read from its start; unlike a pipe it needs no writer."""
     fd = os.memfd_create("sandbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with open(fd, "wb", closefd=False) as file:
@@ -160,7 +172,7 @@ def _sealed(content: bytes) -> int:
 
 def _converse(spec: bytes, stdin: bytes, limits: Limits) -> Outcome:
     """Start the inside, read all it says, and leave nothing of it alive, whatever happens here meanwhile."""
-    spec_fd, stdin_fd = _sealed(spec), _sealed(stdin)
+    spec_fd, stdin_fd = sealed(spec), sealed(stdin)
     report_r, report_w = os.pipe()
     # without `site`, in an empty environment: nothing of the caller's reaches even the keeper
     command = [os.path.realpath(sys.executable), "-I", "-S", str(Path(__file__).with_name("_init.py"))]
@@ -180,7 +192,7 @@ def _converse(spec: bytes, stdin: bytes, limits: Limits) -> Outcome:
         os.close(report_w)
         report_w = None
         kept = {process.stdout.fileno(): limits.output_bytes, process.stderr.fileno(): limits.output_bytes, report_r: 1 << 16}
-        out, err, report = _read(kept, time.monotonic() + limits.seconds + GRACE)
+        out, err, report = read_capped(kept, time.monotonic() + limits.seconds + GRACE)
     finally:
         for fd in (spec_fd, stdin_fd, report_r, report_w):
             if fd is not None:
@@ -194,7 +206,7 @@ def _converse(spec: bytes, stdin: bytes, limits: Limits) -> Outcome:
     return _outcome(report, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
-def _read(kept: dict[int, int], deadline: float) -> list[bytes]:
+def read_capped(kept: dict[int, int], deadline: float) -> list[bytes]:
     """Read every descriptor to its end or the deadline, keeping the first `kept` bytes of each."""
     buffers = {fd: bytearray() for fd in kept}
     with selectors.DefaultSelector() as selector:
@@ -216,10 +228,14 @@ def _outcome(report: bytes, stdout: str, stderr: str) -> Outcome:
             f"Linux namespaces were refused ({said['why']}); expected root with CAP_SYS_ADMIN, or unprivileged user "
             "namespaces, for instance in a container that allows them"
         )
-    code = said["returncode"]
+    return ended(said["end"], said["returncode"], stdout, stderr, said["seconds"])
+
+
+def ended(end: str, code: int | None, stdout: str, stderr: str, seconds: float) -> Outcome:
+    """The outcome of a run that the sandbox stopped ("timeout", "memory"), or that came to its own end ("exit")."""
     last = stderr.rstrip().rpartition("\n")[2]
-    if said["end"] != "exit":
-        status = said["end"]
+    if end != "exit":
+        status = end
     elif code == 0:
         status = "ok"
     elif code == -signal.SIGXCPU:
@@ -228,4 +244,4 @@ def _outcome(report: bytes, stdout: str, stderr: str) -> Outcome:
         status = "killed"
     else:
         status = "memory" if OUT_OF_MEMORY.match(last) else "error"
-    return Outcome(status, code, stdout, stderr, said["seconds"])
+    return Outcome(status, code, stdout, stderr, seconds)
