@@ -259,3 +259,20 @@ def test_a_reader_that_leaves_early_is_no_error():
     done = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, env=buffered)
     os.close(write_end)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# ---- tools -----------------------------------------------------------------------------------------------------------
+
+
+def test_tools_lists_worlds_and_makes_a_call(capsys):
+    text = output(capsys, "tools", "list")
+    assert all(name in text for name in ("calculator", "airline", "change_flight"))
+    assert json.loads(output(capsys, "tools", "call", "calculator", "calculator", '{"expression": "3 * (4 + 5)"}')) == 27
+    assert main(["tools", "call", "shop", "shop", '{"item": 1}']) == 1
+    assert "refused: the arguments do not fit" in capsys.readouterr().out
+
+
+def test_tools_says_what_is_wrong(capsys):
+    assert "name of a world = 'bank'" in the_error(capsys, "tools", "call", "bank", "x")
+    assert "name of a world = None" in the_error(capsys, "tools", "serve")
+    assert "is no JSON" in the_error(capsys, "tools", "call", "shop", "shop", "{")

@@ -2,12 +2,13 @@
 
 import re
 
+import pytest
 import yaml
 
 from kimi_mini.dev import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COUNTING, GENERATING, CHECKING = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COUNTING, GENERATING, CHECKING, CALLING = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def test_counting_prints_what_the_readme_says(capsys):
@@ -20,9 +21,11 @@ def test_generating_runs(capsys):
     assert len(capsys.readouterr().out.splitlines()) > 1
 
 
-def test_checking_prints_what_the_readme_says(capsys):
-    exec(CHECKING, {})
-    assert "# " + capsys.readouterr().out.strip() in CHECKING.splitlines()
+@pytest.mark.parametrize("code", [CHECKING, pytest.param(CALLING, marks=pytest.mark.slow)], ids=["checking", "calling"])
+def test_it_prints_what_the_readme_says(code, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    exec(code, {})
+    assert "# " + capsys.readouterr().out.strip() in code.splitlines()
 
 
 def test_what_the_readme_shows_and_names_is_there():
