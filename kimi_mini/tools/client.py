@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import tempfile
 import threading
 from collections.abc import Coroutine, Sequence
 from typing import Any
@@ -50,6 +51,7 @@ class ToolClient:
 
     def __enter__(self) -> ToolClient:
         self._loop = asyncio.new_event_loop()
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # a notebook's stderr is no file
         self._thread = threading.Thread(target=self._loop.run_forever, name="tool client", daemon=True)
         self._thread.start()
         try:
@@ -64,6 +66,7 @@ class ToolClient:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._errors.close()
 
     def tool(self, name: str) -> Tool | None:
         return next((tool for tool in self.tools if tool.name == name), None)
@@ -101,7 +104,9 @@ class ToolClient:
                 return
             except _NoAnswer as failure:
                 why = str(failure)
-        raise ToolServerError(f"{self._said()} {why}; no restarts are left. Run the command by hand to see what it says")
+        self._errors.seek(0)
+        last = self._errors.read().strip().rpartition("\n")[2]
+        raise ToolServerError(f"{self._said()} {why}; no restarts are left. The last that it said: {last[-200:]!r}")
 
     def _said(self) -> str:
         return f"the tool server {' '.join(self.command)[:200]!r}"
@@ -125,11 +130,11 @@ class ToolClient:
     async def _hold(self, ready: asyncio.Future, stop: asyncio.Event) -> None:
         """The task in which the connection is opened and closed: anyio wants both in the same one."""
         from mcp.client import Client
-        from mcp.client.stdio import StdioServerParameters
+        from mcp.client.stdio import StdioServerParameters, stdio_client
 
         try:
             server = StdioServerParameters(command=self.command[0], args=self.command[1:])
-            async with Client(server, mode="legacy") as client:  # no probe: a plain handshake
+            async with Client(stdio_client(server, self._errors), mode="legacy") as client:  # no probe: a plain handshake
                 ready.set_result(client)
                 await stop.wait()
         except Exception as error:  # whatever the transport raises: to the caller it is one thing
