@@ -122,7 +122,8 @@ class Run:
                     self.save(metrics)
                     raise
                 metrics.write(line)
-                _show(bar, line)
+                bar.set_postfix_str(self.told(line), refresh=False)
+                bar.update()
                 if self.step % self.config.checkpoint_every == 0:
                     self.save(metrics)
             self.save(metrics)
@@ -150,6 +151,13 @@ class Run:
             raise
         self.step += 1
         return metrics_line(self.step, lr, perf_counter() - began, report)
+
+    def told(self, line: dict[str, Any]) -> str:
+        """What the progress bar says of an update."""
+        return (
+            f"loss {line['loss']:.3f}, lr {line['lr']:.1e}, {line['tokens'] / line['seconds']:,.0f} tok/s, "
+            f"max logit {max(line['max_logit']):.1f}"
+        )
 
     def save(self, metrics: MetricsLog) -> None:
         """A checkpoint of this step, unless there is one."""
@@ -220,12 +228,3 @@ def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in config.items():
         found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return found
-
-
-def _show(bar: tqdm, line: dict[str, Any]) -> None:
-    bar.set_postfix_str(
-        f"loss {line['loss']:.3f}, lr {line['lr']:.1e}, {line['tokens'] / line['seconds']:,.0f} tok/s, "
-        f"max logit {max(line['max_logit']):.1f}",
-        refresh=False,
-    )
-    bar.update()
