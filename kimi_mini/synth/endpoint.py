@@ -10,12 +10,13 @@ import json
 import os
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..checks import is_int, require
 
-Messages = list[dict[str, str]]  # each with "role" (system, user, assistant) and "content"
+Messages = list[dict[str, Any]]  # each with "role" and "content"; with tools in OpenAI's form
 KEY_VARIABLE = "OPENAI_API_KEY"
 _LONGEST_WAIT = 60.0
 _WORTH_ANOTHER_TRY = (408, 409, 429)  # and every 5xx
@@ -28,12 +29,14 @@ _HINTS = {
 
 @dataclass(frozen=True)
 class Completion:
-    """What came back: `finish` is "stop", or "length" where `max_tokens` cut it off; `tries` counts requests."""
+    """What came back: `finish` is "stop", or "length" where `max_tokens` cut it off; `tries` counts requests; `calls` are those
+    of tools, each (name, arguments as the model wrote them, JSON or not)."""
 
     text: str
     model: str
     finish: str = "stop"
     tries: int = 1
+    calls: tuple[tuple[str, str], ...] = ()
 
 
 class Endpoint(Protocol):
@@ -76,8 +79,18 @@ class OpenAIEndpoint:
         self._key = os.environ.get(KEY_VARIABLE) or "none"  # local servers want none, the client insists on one
         self._client = self._openai.OpenAI(base_url=url, api_key=self._key, timeout=timeout, max_retries=0)
 
-    def complete(self, messages: Messages, *, seed: int, max_tokens: int, temperature: float) -> Completion:
+    def complete(
+        self,
+        messages: Messages,
+        *,
+        seed: int,
+        max_tokens: int,
+        temperature: float,
+        tools: Sequence[dict[str, Any]] = (),
+    ) -> Completion:
         wanted = {"model": self.name, "messages": messages, "seed": seed, "max_tokens": max_tokens, "temperature": temperature}
+        if tools:
+            wanted["tools"] = list(tools)
         for number in range(1, self.tries + 1):
             try:
                 return self._once(wanted, number)
@@ -110,15 +123,25 @@ class OpenAIEndpoint:
         try:
             choice = answer.choices[0]
             text, finish = choice.message.content, choice.finish_reason or "stop"
+            calls = tuple(_call(call) for call in getattr(choice.message, "tool_calls", None) or ())
         except (AttributeError, TypeError, IndexError):
             raise _Passing("an answer without choices[0].message.content") from None
+        if calls and text is None:
+            text = ""
         if not isinstance(text, str):
             raise _Passing("an answer whose content is no text")
-        return Completion(text, str(getattr(answer, "model", None) or self.name), finish, number)
+        return Completion(text, str(getattr(answer, "model", None) or self.name), finish, number, calls)
 
     def _told(self, message: str) -> str:
         message = f"{self.url}, model {self.name}: {message}"
         return message.replace(self._key, "***") if self._key != "none" else message
+
+
+def _call(call: Any) -> tuple[str, str]:
+    name, arguments = call.function.name, call.function.arguments
+    if not (isinstance(name, str) and isinstance(arguments, str)):
+        raise TypeError
+    return name, arguments
 
 
 def _import_openai():
