@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..device import default_compute_dtype, pick_device
-from ..hub import from_pretrained
+from ..hub import from_pretrained, load_mini
 from ..model import KimiMini
 from ..tokenizer import Tokenizer
+
+MINI = "mini"  # instead of a folder: the model that ships with the package
 
 
 class Loaded(NamedTuple):
@@ -21,11 +23,14 @@ class Loaded(NamedTuple):
 
 
 def load(folder: str) -> Loaded:
-    """Read the output of `train`, or a Hugging Face folder with a tokenizer.json, onto the best device.
+    """Read the output of `train`, or a Hugging Face folder with a tokenizer.json, onto the best device; "mini" is MINI.
 
     Raises ValueError when something is missing, or when the tokenizer has more entries than the model.
     """
     path = Path(folder)
+    if folder == MINI and not path.exists():
+        model, tokenizer = load_mini()
+        return Loaded(model, tokenizer, tokenizer.bos, tokenizer.eos)
     weights = path / "model" if (path / "model" / "config.json").is_file() else path
     if not (weights / "config.json").is_file():
         unfinished = " (its training has not finished: the same train command goes on)" if (path / "latest").exists() else ""

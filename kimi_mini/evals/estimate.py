@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..checks import is_int, require
+from ..synth import wilson_interval
 
 
 class Estimate(NamedTuple):
@@ -34,16 +35,9 @@ def pass_at_k(right_P: Sequence[int], samples: int, k: int) -> Estimate:
     return _over_problems([1 - math.comb(samples - right, k) / ways for right in right_P])
 
 
-def _over_problems(share_P: Sequence[float], z: float = 1.96) -> Estimate:
-    """The mean with Wilson's interval for as many draws as there are problems.
-
-    Shares between 0 and 1 vary less than yes and no with the same mean, so for them the interval is wide enough.
-    """
-    count = len(share_P)
-    mean, spread = math.fsum(share_P) / count, z * z / count
-    middle = (mean + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(mean * (1 - mean) / count + spread / (4 * count))
-    return Estimate(mean, max(0.0, middle - half), min(1.0, middle + half))
+def _over_problems(share_P: Sequence[float]) -> Estimate:
+    total = min(math.fsum(share_P), len(share_P))
+    return Estimate(total / len(share_P), *wilson_interval(total, len(share_P)))
 
 
 def _check(right_P: Sequence[int], samples: int) -> None:

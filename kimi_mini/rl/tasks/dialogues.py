@@ -86,10 +86,12 @@ class ToolTask:
 
 
 def answer_calls(world: World, parsed: Parsed, left: int) -> list[dict[str, Any]]:
-    """The messages of the tools after an assistant's: results, refusals, and for what is no call, why; at most `left` are made."""
+    """What the tools say to an assistant's message: results, refusals, and why something is no call; `left` may be made."""
     replies = []
     for place, call in enumerate(parsed.calls):
         ok, value = world.call(call.name, call.arguments) if place < left else (False, "too many calls")
         replies.append((call.id, compact(value if ok else {"error": value})))
     replies += [(fault.id, compact({"error": fault.why})) for fault in parsed.malformed[:MOST_CALLS]]
-    return [{"role": "tool", "tool_call_id": name[:80], "content": text[:_LONGEST_RESULT]} for name, text in replies[:MOST_CALLS]]
+    return [
+        {"role": "tool", "tool_call_id": name[:80], "content": text[:_LONGEST_RESULT]} for name, text in replies[:MOST_CALLS]
+    ]

@@ -14,7 +14,7 @@ Call = tuple[str, dict[str, Any]]
 
 
 class Request(NamedTuple):
-    """`calls` lead to the state that is wanted, `wrong` to another; `states` is a number the reply must come to ("" for none)."""
+    """`calls` lead to the state that is wanted, `wrong` to another; `states` is the number to reply with, or ""."""
 
     words: str
     calls: tuple[Call, ...]
