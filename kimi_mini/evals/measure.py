@@ -10,13 +10,12 @@ from typing import Any
 
 from ..checks import is_int, is_number, require
 from ..rl import Problem, Task
+from ..rl.curriculum import held_out_problems
 from ..rl.tasks import tasks
 from ..synth import JobLog
 from ..synth.joblog import ACCEPTED
 from .estimate import average, pass_at_k
 from .subjects import Attempt, Subject
-
-HELD_OUT = 1_000_000  # the first seed of a benchmark; those of training are below
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,8 @@ def benchmarks(names: Sequence[str]) -> dict[str, Task]:
 
 
 def held_out(task: Task, count: int) -> list[Problem]:
-    """`count` different problems from seeds that no training uses, or fewer where the task has no more."""
-    found: dict[str, Problem] = {}
-    for seed in range(HELD_OUT, HELD_OUT + 20 * count):
-        problem = task.problem(seed)
-        found.setdefault(problem.id, problem)
-        if len(found) == count:
-            break
-    return list(found.values())
+    """The first `count` problems of a task, which training leaves alone, or all of them where it has fewer."""
+    return held_out_problems(task, min(count, getattr(task, "size", None) or count))
 
 
 def measure(
@@ -61,7 +54,7 @@ def measure(
     log: JobLog,
     progress: Callable[[int], object] = lambda count: None,
 ) -> dict[str, Any]:
-    """Ask, mark, and sum up; a problem that is in the log is not asked again. JSON-ready.
+    """Ask, mark, and sum up; a problem that is in the log is not asked again. JSON-ready. An answer cut off is not right.
 
     "average" is Avg@k over all samples, "pass_at" the pass@k for k = 1, 2, 4 ... up to the samples, each with its interval
     over problems; "parts" are the means of what the verifier looks at; "problems" has a row for each problem.
@@ -93,7 +86,7 @@ def _record(attempts: Sequence[Attempt]) -> dict[str, Any]:
 def _summed(task: Task, settings: Settings, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     attempts_PK = [record["attempts"] for record in records]
     every = [one for attempts in attempts_PK for one in attempts]
-    right_P = [sum(one["reward"] == 1 for one in attempts) for attempts in attempts_PK]
+    right_P = [sum(one["reward"] == 1 and not one["truncated"] for one in attempts) for attempts in attempts_PK]
     samples = settings.samples
     ks = [k for k in (2**n for n in range(11)) if k < samples] + [samples]
     names = sorted({name for one in every for name in one["parts"]})

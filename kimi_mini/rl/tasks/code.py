@@ -47,14 +47,14 @@ class Code:
     def __init__(self, real: bool = False, seconds: float = 2.0, budget: int | None = None) -> None:
         require(budget is None or is_int(budget, 1), "budget", budget, "an integer >= 1")
         self.real, self.name = real, "code" if real else "code-lines"
+        self.size = len(PROBLEMS) if real else None  # different problems, where they are few
         self.budget = budget or (1024 if real else 64)
         self.limits = Limits(seconds=seconds, cpu_seconds=2, memory_bytes=256 << 20, output_bytes=1 << 16, processes=4)
 
     def problem(self, seed: int) -> Problem:
         drawn = PROBLEMS[seed % len(PROBLEMS)] if self.real else line_problem(seed)
-        name = f"{self.name}-{drawn.name}" if self.real else f"{self.name}-{seed}"
         question = {"role": "user", "content": drawn.statement}
-        return Problem(self.name, name, (question,), drawn._asdict(), budget=self.budget)
+        return Problem(self.name, f"{self.name}-{drawn.name}", (question,), drawn._asdict(), budget=self.budget)
 
     def score(self, problem: Problem, text: str) -> Score:
         """Parts: it can be read as Python, the share of right results, and that it ended by itself."""

@@ -53,10 +53,10 @@ _CALLS = 8
 def line_problem(seed: int) -> CodeProblem:
     """A template with numbers in it, and eight hidden calls that tell its right code from its wrong one."""
     draw = Draw("code-lines", seed)
-    template, a, b = draw.one(_TEMPLATES), draw.number(2, 9), draw.number(2, 9)
+    template, a, b = draw.one(_TEMPLATES), draw.number(2, 20), draw.number(2, 20)
     inputs = [_input(draw, template.of) for _ in range(_CALLS)]
     return CodeProblem(
-        f"{template.code}-{a}-{b}",
+        template.code.format(a=a, b=b),
         f"Write a Python function f(x) in one line that returns {template.words.format(a=a, b=b)}. Reply with code only.",
         "f",
         tuple((x,) for x in inputs),
