@@ -67,9 +67,9 @@ def _subject(args: argparse.Namespace) -> Subject:
 def _versions() -> dict[str, str]:
     import torch
 
-    from .. import __version__
+    import kimi_mini as km
 
-    return {"kimi_mini": __version__, "torch": torch.__version__, "python": platform.python_version()}
+    return {"kimi_mini": km.__version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
