@@ -8,7 +8,7 @@ import platform
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..evals import Subject
+    from ..evals.subjects import Subject
 
 _DEFAULT_LOG = "runs/out/evals.jsonl"
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from ..evals import Settings, benchmarks, measure
+    from ..evals.measure import Settings, benchmarks, measure
     from ..synth import JobLog
 
     if args.text is not None:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _subject(args: argparse.Namespace) -> Subject:
-    from ..evals import LocalSubject, RemoteSubject, fingerprint
+    from ..evals.subjects import LocalSubject, RemoteSubject, fingerprint
     from ..synth import OpenAIEndpoint
     from .folder import load
     from .train import DEFAULT_OUT
