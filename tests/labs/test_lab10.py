@@ -1,0 +1,71 @@
+"""Lab 10: its table says what the specification says, and what its notebook says of its own runs is what they do."""
+
+import pytest
+import torch
+
+from labs.course.find import load_notebook, load_spec
+
+SPEC = load_spec("lab10")
+CELLS = {cell.id: cell.source for cell in load_notebook("lab10").cells}
+
+
+@pytest.fixture(scope="module")
+def names():
+    """What the cells before the climb define, with the package's functions for a student's."""
+    threads = torch.get_num_threads()
+    known = {}
+    practice = [cell for cell in CELLS if cell.endswith("-practice")]
+    for cell in ("setup", "imports", *practice):
+        exec(CELLS[cell], known)
+    known["lab"]._passed |= {exercise.name for exercise in SPEC.exercises}
+    for cell in ("verifier-use", "climb-code"):
+        exec(CELLS[cell], known)
+    yield known
+    torch.set_num_threads(threads)
+
+
+def test_table_and_headings_of_the_notebook_say_what_the_specification_says():
+    text = "\n".join(CELLS.values())
+    for number, exercise in enumerate(SPEC.exercises, 1):
+        difficulty = getattr(exercise, "difficulty", None)
+        cell = f"{difficulty} of 3" if difficulty else ""
+        assert f"| {number}. {exercise.title} | {exercise.minutes} | {cell} | {exercise.points} |" in text
+        rated = f", difficulty {cell}" if difficulty else ""
+        points = f"{exercise.points} point{'s' * (exercise.points > 1)}"
+        assert f"## {number}. {exercise.title}\n\n*{exercise.minutes} planned minutes{rated}, {points}" in text
+    assert sum(exercise.minutes for exercise in SPEC.exercises) == 130
+
+
+@pytest.mark.parametrize("cell", ["verifier-use", "centred-use", "objective-use", "budget-use", "own"])
+def test_use_cells_show_what_they_say(names, cell, capsys):
+    exec(CELLS[cell], names)
+    assert "not yet" not in capsys.readouterr().out
+
+
+def test_the_students_objective_is_what_the_step_follows(names):
+    """The gradient that reaches the logits is the package's objective's, summed over groups."""
+    from kimi_mini.rl.loss import PolicyBatch, k2_policy_loss, target_logprobs
+
+    gen = torch.Generator().manual_seed(0)
+    logits_BTV = torch.randn(16, 5, 7, generator=gen, requires_grad=True)
+    targets_BT = torch.randint(7, (16, 5), generator=gen)
+    targets_BT[:, :2] = -100
+    old_BT = -torch.rand(16, 5, generator=gen)
+    batch = PolicyBatch(targets_BT, targets_BT, advantages_B=torch.randn(16, generator=gen), old_logprobs_BT=old_BT)
+    total, count = names["by_your_objective"](logits_BTV, batch)
+    (found,) = torch.autograd.grad(total / count, logits_BTV)
+    new_BT = target_logprobs(logits_BTV, targets_BT)
+    total, count = k2_policy_loss(new_BT, old_BT, batch.advantages_B, targets_BT != -100, names["TAU"])
+    (expected,) = torch.autograd.grad(total / count, logits_BTV)
+    assert torch.allclose(found, expected, atol=1e-6) and found.abs().max() > 0.01
+
+
+@pytest.mark.slow
+def test_the_policy_climbs(names, capsys):
+    names["lab"].answers["climbed"] = {"value": 90}
+    right = names["report"](names["lab_task"], names["mark"])
+    out = capsys.readouterr().out
+    before = int(out.split("before: ")[1].split()[0])
+    said = int(CELLS["guess-text"].split("Before it, ")[1].split()[0])
+    assert abs(before - said) <= 6, "the number that the guess is made from, but for another machine's rounding"
+    assert right > before + 16, out
