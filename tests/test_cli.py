@@ -276,3 +276,19 @@ def test_tools_says_what_is_wrong(capsys):
     assert "name of a world = 'bank'" in the_error(capsys, "tools", "call", "bank", "x")
     assert "name of a world = None" in the_error(capsys, "tools", "serve")
     assert "is no JSON" in the_error(capsys, "tools", "call", "shop", "shop", "{")
+
+
+@pytest.mark.slow
+def test_tools_evolves_and_acts_in_what_it_evolved(capsys, tmp_path):
+    path = tmp_path / "evolved.jsonl"
+    said = output(capsys, "tools", "evolve", "--out", path)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert f"{len(rows)} unique" in said and f"{len(rows)} worded by templates, 0 by a model" in said and len(rows) >= 100
+    row = next(row for row in rows if row["domain"] == "parcels")
+    assert row["name"] in output(capsys, "tools", "list", "--from", path)
+    done = row["examples"][0]
+    call = ("tools", "call", "parcels", row["name"], json.dumps(done["arguments"]), "--from", path)
+    assert json.loads(output(capsys, *call)) == done["value"]
+    path.write_text("nonsense", encoding="utf-8")
+    assert "line 1: no evolved tool" in the_error(capsys, *call)
+    assert "--out is missing" in the_error(capsys, "tools", "evolve")

@@ -1,6 +1,7 @@
 """Tools that act: worlds with a state, served over the Model Context Protocol, and how more of them are made.
 
-Reading order: world (the protocol), arithmetic, desk, sql, shop, airline (the worlds), unreliable (answers that fail).
+Reading order: world (the protocol), arithmetic, desk, sql, shop, airline (the worlds), unreliable (answers that fail); server,
+client (MCP); domains, records, operations, trials, evolve (more tools, made and tried); map (which of them are alike).
 """
 
 from ..checks import require

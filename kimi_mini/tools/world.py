@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
@@ -71,21 +70,25 @@ class World(ABC):
             return Result(False, fault)
         before = self._saved()
         try:
-            return Result(True, getattr(self, f"_{name}")(**arguments))
+            return Result(True, self._do(name, arguments))
         except Refused as refusal:
             self._restore(before)
             return Result(False, str(refusal))
 
     def state(self) -> dict[str, Any]:
         """All that an episode can change, JSON-ready and a copy; what a verifier compares."""
-        return copy.deepcopy(self.data)
+        return json.loads(json.dumps(self.data))
 
     def breaches(self) -> list[str]:
         """Rules of the policy that what was done has broken, in words; the tools themselves let them pass."""
         return []
 
+    def _do(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Act on the state; arguments fit the tool's schema."""
+        return getattr(self, f"_{name}")(**arguments)
+
     def _saved(self) -> Any:
-        return copy.deepcopy(self.data)
+        return json.loads(json.dumps(self.data))
 
     def _restore(self, saved: Any) -> None:
         self.data = saved
