@@ -1,8 +1,9 @@
 """For every test: one thread per process, uninitialised memory that shows, no GPU test without a GPU, a browser."""
 
-import importlib
+import importlib.util
 import os
 import signal
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch; several test processes share the cores
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts jobs in the background so; tests of Ctrl-C need it
@@ -61,6 +62,16 @@ def nan_filled_empty(monkeypatch):
     for owner, name in ((torch, "empty"), (torch, "empty_like"), (torch.Tensor, "new_empty")):
         original = getattr(owner, name)
         monkeypatch.setattr(owner, name, lambda *args, original=original, **kwargs: _poison(original(*args, **kwargs)))
+
+
+@pytest.fixture
+def server():
+    """A server of OpenAI's chat API that misbehaves on demand (tests/synth/server.py), for whatever asks a model."""
+    spec = importlib.util.spec_from_file_location("chat_server", Path(__file__).parent / "synth" / "server.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with module.Server() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
