@@ -11,9 +11,8 @@ from ..chat import compact, parse_text
 from ..chat.template import END
 from ..corpus import load_tokenizer
 from ..model import KimiMini
-from ..rl import Problem, Score, Task
-from ..rl.dialogue import play
-from ..rl.sampler import draw_rollouts, text_of
+from ..rl import Problem, Rollout, Score, Task
+from ..rl.answers import draw_marked
 from ..rl.tasks.dialogues import MOST_CALLS, ToolTask, answer_calls
 from ..rl.tasks.marking import readable
 from ..synth import Endpoint
@@ -57,20 +56,11 @@ class LocalSubject:
     def attempts(
         self, task: Task, problems: Sequence[Problem], samples: int, *, temperature: float, seed: int
     ) -> list[list[Attempt]]:
-        if isinstance(task, ToolTask):
-            played = play(self.model, self.tokenizer, task, problems, samples, temperature=temperature, seed=seed)
-            return [[self._dialogue(one.rollout, one.score) for one in group] for group in played]
-        drawn = draw_rollouts(self.model, self.tokenizer, problems, samples, temperature=temperature, seed=seed)
-        return [
-            [self._answer(task, problem, rollout) for rollout in group] for problem, group in zip(problems, drawn, strict=True)
-        ]
+        drawn = draw_marked(self.model, self.tokenizer, task, problems, samples, temperature=temperature, seed=seed)
+        return [list(map(self._attempt, *groups)) for groups in zip(*drawn, strict=True)]
 
-    def _dialogue(self, rollout, score: Score) -> Attempt:
+    def _attempt(self, rollout: Rollout, score: Score) -> Attempt:
         return _attempt(self.tokenizer.decode(rollout.tokens), score, sum(rollout.mask), not rollout.finished)
-
-    def _answer(self, task: Task, problem: Problem, rollout) -> Attempt:
-        text = text_of(rollout, self.tokenizer)
-        return _attempt(text, task.score(problem, text), len(rollout.tokens), not rollout.finished)
 
 
 def fingerprint(model: KimiMini) -> str:

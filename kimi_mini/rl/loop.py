@@ -18,10 +18,10 @@ from ..optim import build_optimizer
 from ..tokenizer import Tokenizer
 from ..train.metrics import metrics_line
 from ..train.pretrain import Run, prepare
+from .answers import draw_marked
 from .config import RLConfig
 from .curriculum import Curriculum, held_out_problems
-from .sampler import draw_rollouts
-from .step import RLReport, Rows, rl_step, score_all
+from .step import RLReport, Rows, rl_step
 from .types import Problem, Task
 
 HELD_OUT_SEED = 20_250_728  # answers to held-out problems are drawn alike in every run
@@ -113,16 +113,16 @@ class Learning(Run):
 
     def measure(self) -> HeldOut:
         """One answer to each held-out problem at temperature 1, the same chance every time."""
-        rollouts_P1 = draw_rollouts(
-            self.model, self.tokenizer, self.held_out, 1, temperature=1.0, seed=HELD_OUT_SEED, budget=self.config.budget
-        )
-        scores_P1 = score_all(self.task, self.tokenizer, self.held_out, rollouts_P1)
+        rollouts_P1, scores_P1 = draw_marked(
+            self.model, self.tokenizer, self.task, self.held_out, 1, temperature=1.0, seed=HELD_OUT_SEED,
+            budget=self.config.budget,
+        )  # fmt: skip
         rows = Rows.of(self.tokenizer, self.held_out, rollouts_P1, torch.zeros(len(rollouts_P1)))
         drift = -rows.log_ratios(self.beginning, self.config.micro_batch).sum(1).mean().item()
         answers = [(score, rollout) for (score,), (rollout,) in zip(scores_P1, rollouts_P1, strict=True)]
         return HeldOut(
             sum(score.reward == 1 for score, rollout in answers if rollout.finished),
-            sum(len(rollout.tokens) for _, rollout in answers) / len(answers),
+            sum(sum(rollout.mask) for _, rollout in answers) / len(answers),
             sum(not rollout.finished for _, rollout in answers) / len(answers),
             drift,
         )

@@ -18,11 +18,11 @@ from ..model import KimiMini
 from ..tokenizer import Tokenizer
 from ..train import StepReport, train_step
 from .advantage import centred, standardised
+from .answers import draw_marked
 from .budget import shaped
 from .config import RLConfig
 from .loss import PolicyBatch, objective, target_logprobs
 from .pack import pack, pack_text
-from .sampler import draw_rollouts, text_of
 from .types import Problem, Rollout, Score, Task
 
 
@@ -54,10 +54,17 @@ def rl_step(
 ) -> RLReport:
     """Iteration `step` (0-based). `text_RS` are the rows of text that PTX reads with every update."""
     temperature, seed = config.temperature_at(step), config.seed * 1_000_003 + step
-    rollouts_PG = draw_rollouts(
-        policy, tokenizer, problems_P, config.group, temperature=temperature, seed=seed, version=step, budget=config.budget
+    rollouts_PG, scores_PG = draw_marked(
+        policy,
+        tokenizer,
+        task,
+        problems_P,
+        config.group,
+        temperature=temperature,
+        seed=seed,
+        version=step,
+        budget=config.budget,
     )
-    scores_PG = score_all(task, tokenizer, problems_P, rollouts_PG)
     rewards_PG = torch.tensor([
         [shaped(score, rollout, config.penalty) for score, rollout in zip(scores_G, rollouts_G, strict=True)]
         for scores_G, rollouts_G in zip(scores_PG, rollouts_PG, strict=True)
@@ -73,14 +80,6 @@ def rl_step(
     divergence = (log_ratios_NT.exp() - 1 - log_ratios_NT).sum(1).mean().item()
     log_ratios_PG = log_ratios_NT.sum(1).view_as(rewards_PG)
     return RLReport(rollouts_PG, scores_PG, rewards_PG, advantages_PG, log_ratios_PG, divergence, updates)
-
-
-def score_all(
-    task: Task, tokenizer: Tokenizer, problems_P: Sequence[Problem], rollouts_PG: Sequence[Sequence[Rollout]]
-) -> list[list[Score]]:
-    """scores_PG of single-turn answers."""
-    pairs = zip(problems_P, rollouts_PG, strict=True)
-    return [[task.score(problem, text_of(rollout, tokenizer)) for rollout in rollouts_G] for problem, rollouts_G in pairs]
 
 
 class Rows(NamedTuple):
