@@ -208,10 +208,10 @@ def test_a_step_of_learning_reads_dialogues_and_learns_from_own_tokens_alone(min
 
     task, config = ToolTask(Calculator), RLConfig(problems=4, group=4, updates=1, steps=1)
     policy, problems = copy.deepcopy(mini[0]), [task.problem(seed) for seed in range(4)]
-    optimizer = build_optimizer(policy, OptimConfig(lr=1e-3))
+    optimizer = build_optimizer(policy, OptimConfig(lr=1e-6))
     report = rl_step(policy, optimizer, mini[1], task, problems, config, 0)
     assert {rollout.mask.count(False) > 0 for group in report.rollouts_PG for rollout in group} >= {True}
     batch = Rows.of(mini[1], problems, report.rollouts_PG, report.advantages_PG).packed(range(16))
     learned = (batch.targets_BT >= 0).sum().item()
     assert learned == sum(sum(rollout.mask) for group in report.rollouts_PG for rollout in group)
-    assert 0 < report.divergence < 1  # the policy has moved, from log-probabilities that were its own
+    assert 0 < report.divergence < 1e-2  # a step so small: the log-probabilities of every turn were the policy's own
