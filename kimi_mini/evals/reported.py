@@ -43,16 +43,17 @@ class Row:
             fine = is_number(value) and 0 <= value <= 100
             require(fine, f"{self.key} of {model}", value, "percent; leave a missing one out")
 
-    def cell(self, model: str) -> str:
+    def cell(self, model: str, digits: int = 1) -> str:
         """The value as the table prints it: * for a vendor's figure, a dash where there is none."""
-        return f"{self.values[model]:g}{'*' * (model in self.vendor)}" if model in self.values else "-"
+        return f"{self.values[model]:.{digits}f}{'*' * (model in self.vendor)}" if model in self.values else "-"
 
 
 @dataclass(frozen=True)
 class Table:
-    """One evaluation table, its models in the table's order."""
+    """One evaluation table, its models in the table's order; it prints `digits` after the point."""
 
     name: str
+    digits: int
     title: str
     source: str
     note: str
@@ -65,12 +66,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """Two sources, two answers. `kind`: both "official", a "rounding" of one of them, or an "account" beside the report."""
+    """Two sources, two answers. `kind`: both "official", a "rounding" of one of them, or an "account" beside the report.
+
+    `cell` is (table, row, model) where the first answer stands in one of TABLES.
+    """
 
     what: str
     first: tuple[Any, str]
     second: tuple[Any, str]
     kind: str
+    cell: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,8 @@ MODELS: dict[str, str] = _DATA["models"]
 TABLES = {entry["name"]: _table(entry) for entry in _DATA["tables"]}
 CHINESE, ARENA = _DATA["chinese"], _DATA["arena"]
 DISCREPANCIES = tuple(
-    Discrepancy(**each | {"first": tuple(each["first"]), "second": tuple(each["second"])}) for each in _DATA["discrepancies"]
+    Discrepancy(**{name: tuple(field) if isinstance(field, list) else field for name, field in each.items()})
+    for each in _DATA["discrepancies"]
 )
 ACCOUNT = tuple(Sentence(**each) for each in _DATA["account"])
 
