@@ -65,6 +65,21 @@ def rl_step(
         version=step,
         budget=config.budget,
     )
+    return learn(policy, optimizer, tokenizer, problems_P, rollouts_PG, scores_PG, config, seed, text_RS)
+
+
+def learn(
+    policy: KimiMini,
+    optimizer: Optimizer,
+    tokenizer: Tokenizer,
+    problems_P: Sequence[Problem],
+    rollouts_PG: list[list[Rollout]],
+    scores_PG: list[list[Score]],
+    config: RLConfig,
+    seed: int,
+    text_RS: Tensor | None = None,
+) -> RLReport:
+    """The half of an iteration behind the scores, whoever gave them: a verifier here, a critic in `critic_loop`."""
     rewards_PG = torch.tensor([
         [shaped(score, rollout, config.penalty) for score, rollout in zip(scores_G, rollouts_G, strict=True)]
         for scores_G, rollouts_G in zip(scores_PG, rollouts_PG, strict=True)
