@@ -119,6 +119,7 @@ def build(recipe: Recipe) -> Evolved:
     name = operation.names[recipe.wording % len(operation.names)].format(**words)
     told = {**words, "noun": domain.noun, "nouns": domain.name}
     text = operation.texts[recipe.wording % len(operation.texts)].format(**told).replace("_", " ")
+    text = re.sub(r"\ba (?=[aeiou])", "an ", text)
     text += f" Only {domain.name} of {recipe.only[0]} {recipe.only[1]}.".replace("_", " ") if recipe.only else ""
     text += " Several at once, all or none." if recipe.batch else ""
     schema = properties(operation, domain, recipe.field, recipe.batch)

@@ -43,7 +43,8 @@ def _grams(text: str) -> list[str]:
 
 def principal(found_ND: np.ndarray, dimensions: int) -> np.ndarray:
     """The rows' coordinates on the first principal axes, [N, dimensions]; signs are fixed, so it is the same everywhere."""
-    require(is_int(dimensions, 1, min(found_ND.shape)), "dimensions", dimensions, f"an integer from 1 to {min(found_ND.shape)}")
+    most = min(found_ND.shape)
+    require(is_int(dimensions, 1) and dimensions <= most, "dimensions", dimensions, f"an integer from 1 to {most}")
     centred_ND = found_ND - found_ND.mean(0)
     left_NK, scale_K, axes_KD = np.linalg.svd(centred_ND, full_matrices=False)
     strongest_K = np.abs(axes_KD).argmax(1)

@@ -117,6 +117,7 @@ def test_every_component_is_found():
         "rephrase": {"askings", "chunks"},
         "recorder": {"recorder"},
         "rewards": {"cards", "scrubber"},
+        "tools": {"tool-map"},
         "unpublished": {"frames"},
         "museum": {"museum"},
     }
