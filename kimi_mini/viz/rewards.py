@@ -98,6 +98,6 @@ def _run(run: Run) -> dict[str, Any]:
 
     return {
         "key": run.key, "name": run.name, "steps": run.steps, "reward": pack(run.reward), "length": pack(run.length),
-        "divergence": pack(np.maximum(0, run.divergence)), "held": shares(run.held), "control": shares(run.control),
+        "drift": pack(np.maximum(0, run.drift)), "held": shares(run.held), "control": shares(run.control),
         "samples": [{"step": s.step, "prompt": s.prompt, "text": s.text, "reward": s.reward} for s in run.samples],
     }  # fmt: skip

@@ -36,14 +36,15 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """A recorded run. reward, length and divergence have one number a step; held and control are (step, right answers)."""
+    """A recorded run. reward and length have one number a step. held and control are (step, right answers) on the held-out
+    problems; drift, an estimate of KL(policy || start) of an answer in nats, was measured with each of held."""
 
     key: str
     name: str
     seed: int
     reward: np.ndarray
     length: np.ndarray
-    divergence: np.ndarray
+    drift: np.ndarray
     held: list[tuple[int, int]]
     control: list[tuple[int, int]]
     problems: int

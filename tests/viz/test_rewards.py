@@ -20,7 +20,9 @@ def groups():
 def run(key="plain", steps=40):
     line = np.linspace(0, 1, steps)
     held, samples = [(0, 90), (steps, 190)], [Sample(1, "Make 24.", "3 * 8", 1.0), Sample(20, "Make 10.", "5 + 5", 0.0)]
-    return Run(key, key.title(), 0, 0.3 + 0.5 * line, 10 + line, 2 * line, held, [(0, 90), (steps, 120)], 256, samples)
+    return Run(
+        key, key.title(), 0, 0.3 + 0.5 * line, 10 + line, np.array([0.0, 2.0]), held, [(0, 90), (steps, 120)], 256, samples
+    )
 
 
 def cards(tau=0.0):
@@ -124,7 +126,9 @@ def test_the_scrubber_reads_the_step_and_covers_what_was_not_guessed(opened):
     covered.locator("[data-control=step]").press("ArrowRight")
     assert float(covered.get_attribute("data-value-reward")) == pytest.approx(0.3, abs=1e-3)
     assert "3 * 8" in covered.inner_text()
+    assert float(covered.get_attribute("data-value-drift")) == 0
     covered.locator("[data-control=step]").press("End")
+    assert float(covered.get_attribute("data-value-drift")) == 2
     assert float(covered.get_attribute("data-value-reward")) == pytest.approx(0.8, abs=1e-3)
     assert float(covered.get_attribute("data-value-held")) == 190 / 256 and "5 + 5" in covered.inner_text()
     covered.locator("[data-control=run]").select_option("short")  # ends before the slider does
