@@ -136,7 +136,7 @@
           columns: ["step", "right, held out", "from", "to"],
           rows: run.held.slice(0, revealed ? undefined : 1).map(([step, right, low, high]) => [number(step), percent(right, 1), percent(low, 1), percent(high, 1)]),
         },
-        code: data.code,
+        code: `from kimi_mini.viz import rewards   # in the folder book/\nrewards.load_recording("data/climb").climbs[${run.seed}].held`,
       };
     },
   });
