@@ -12,6 +12,8 @@ import kimi_mini as km
 from kimi_mini import accounting
 from kimi_mini.cli import main
 from kimi_mini.presets import PRESETS
+from kimi_mini.synth import Completion
+from kimi_mini.tools.domains import DOMAINS
 
 TINY = "--steps 3 --batch-size 2 --sequence-length 16".split()
 
@@ -292,3 +294,22 @@ def test_tools_evolves_and_acts_in_what_it_evolved(capsys, tmp_path):
     path.write_text("nonsense", encoding="utf-8")
     assert "line 1: no evolved tool" in the_error(capsys, *call)
     assert "--out is missing" in the_error(capsys, "tools", "evolve")
+
+
+@pytest.mark.slow
+def test_a_servers_model_words_what_evolves(capsys, tmp_path, monkeypatch):
+    class Terse:
+        def __init__(self, url, model):
+            self.said = (url, model)
+
+        def complete(self, messages, **settings):
+            declared = json.loads(messages[0]["content"].splitlines()[1])
+            return Completion(json.dumps({"name": f"my_{declared['name']}", "description": declared["description"]}), "m")
+
+    monkeypatch.setattr("kimi_mini.synth.OpenAIEndpoint", Terse)
+    monkeypatch.setattr("kimi_mini.tools.evolve.DOMAINS", {name: DOMAINS[name] for name in ("parcels", "rooms")})
+    path = tmp_path / "evolved.jsonl"
+    said = output(capsys, "tools", "evolve", "--out", path, "--writer", "http://localhost:1", "--model", "terse")
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert {row["worded_by"] for row in rows} == {"terse"} and all(row["name"].startswith("my_") for row in rows)
+    assert f"0 worded by templates, {len(rows)} by a model" in said

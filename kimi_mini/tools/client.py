@@ -27,18 +27,22 @@ class _NoAnswer(Exception):
 class ToolClient:
     """One server process, started by `command`, as a context manager. `tools` is what it offers; `call` calls one.
 
-    An answer that takes longer than `timeout` seconds, or a server that is gone, costs a restart, of which there are at
-    most `restarts` in all; then ToolServerError. `replay` says that a new process begins a new episode (`world` sets it):
-    the calls that changed something are then repeated in it, and the call that was lost is made again, so no change is
-    lost and none is made twice. Without it a lost call is repeated only if the tool is marked as read-only. The process
-    ends with the `with`. Needs the package mcp.
+    An answer that takes longer than `timeout` seconds, a start that takes longer than `starting`, or a server that is gone,
+    costs a restart, of which there are at most `restarts` in all; then ToolServerError. `replay` says that a new process
+    begins a new episode (`world` sets it): the calls that changed something are then repeated in it, and the call that was
+    lost is made again, so no change is lost and none is made twice. Without it a lost call is repeated only if the tool is
+    marked as read-only. The process ends with the `with`. Needs the package mcp.
     """
 
-    def __init__(self, command: Sequence[str], *, timeout: float = 10.0, restarts: int = 3, replay: bool = False) -> None:
-        require(is_number(timeout) and 0 < timeout < float("inf"), "timeout", timeout, "a finite number of seconds above 0")
+    def __init__(
+        self, command: Sequence[str], *, timeout: float = 10.0, starting: float = 60.0, restarts: int = 3, replay: bool = False
+    ) -> None:
+        for name, limit in (("timeout", timeout), ("starting", starting)):
+            require(is_number(limit) and 0 < limit < float("inf"), name, limit, "a finite number of seconds above 0")
         require(is_int(restarts, 0), "restarts", restarts, "an integer >= 0")
         require(len(command) > 0, "command", command, "a program and its arguments")
-        self.command, self.timeout, self.restarts_left, self.replay = list(command), timeout, restarts, replay
+        self.command, self.restarts_left, self.replay = list(command), restarts, replay
+        self.timeout, self.starting = timeout, starting
         self.tools: tuple[Tool, ...] = ()
         self.instructions = ""
         self._done: list[tuple[str, dict[str, Any]]] = []  # calls that changed something
@@ -119,8 +123,8 @@ class ToolClient:
         self._stop = asyncio.Event()
         ready: asyncio.Future = self._loop.create_future()
         self._holder = self._loop.create_task(self._hold(ready, self._stop))
-        self._client = await self._answer(ready)
-        listed = await self._answer(self._client.list_tools())
+        self._client = await self._answer(ready, self.starting)
+        listed = await self._answer(self._client.list_tools(), self.starting)
         self.tools = tuple(
             Tool(one.name, one.description or "", one.input_schema, bool(one.annotations and one.annotations.read_only_hint))
             for one in listed.tools
@@ -152,7 +156,7 @@ class ToolClient:
             await asyncio.wait({holder}, timeout=_CLOSING)
 
     async def _call(self, name: str, arguments: dict[str, Any]) -> Result:
-        answer = await self._answer(self._client.call_tool(name, arguments))
+        answer = await self._answer(self._client.call_tool(name, arguments), self.timeout)
         text = "\n".join(part.text for part in answer.content if part.type == "text")
         if answer.is_error:
             return Result(False, text)
@@ -161,13 +165,13 @@ class ToolClient:
         except ValueError:
             return Result(True, text)
 
-    async def _answer(self, work: Any) -> Any:
+    async def _answer(self, work: Any, limit: float) -> Any:
         from mcp import MCPError
 
         try:
-            return await asyncio.wait_for(work, self.timeout)
+            return await asyncio.wait_for(work, limit)
         except TimeoutError:
-            raise _NoAnswer(f"gave no answer within {self.timeout:g} s") from None
+            raise _NoAnswer(f"gave no answer within {limit:g} s") from None
         except _NoAnswer:
             raise
         except MCPError as error:

@@ -18,6 +18,7 @@ def serve(world: World) -> None:
 
 
 async def _serve(world: World) -> None:
+    import jsonschema  # noqa: F401  now, so that no call waits for it
     from mcp.server.lowlevel import Server
     from mcp.server.stdio import stdio_server
     from mcp.types import CallToolResult, ListToolsResult, TextContent, ToolAnnotations

@@ -11,6 +11,7 @@ import pytest
 from kimi_mini.dev import ROOT
 from kimi_mini.tools import WORLDS, make
 from kimi_mini.tools.client import ToolClient, ToolServerError
+from kimi_mini.tools.evolve import DomainWorld, Recipe, build, save
 
 pytest.importorskip("mcp")
 pytestmark = pytest.mark.slow
@@ -113,7 +114,7 @@ def test_without_replay_a_lost_change_is_not_repeated(tmp_path):
 )
 def test_what_is_no_server_is_said_to_be_none(code, why):
     start = time.monotonic()
-    with pytest.raises(ToolServerError, match=why), ToolClient((sys.executable, "-c", code), timeout=1, restarts=1):
+    with pytest.raises(ToolServerError, match=why), ToolClient((sys.executable, "-c", code), starting=1, restarts=1):
         pass
     assert time.monotonic() - start < 30 and _children() == []
 
@@ -123,7 +124,21 @@ def test_a_program_that_is_not_there_is_named():
         pass
 
 
-@pytest.mark.parametrize("options", [{"timeout": 0}, {"timeout": float("inf")}, {"restarts": -1}])
+@pytest.mark.parametrize("options", [{"timeout": 0}, {"timeout": float("inf")}, {"starting": 0}, {"restarts": -1}])
 def test_bad_options_say_what_is_right(options):
     with pytest.raises(ValueError, match="expected"):
         ToolClient(("x",), **options)
+
+
+def test_an_evolved_domain_is_served_too(tmp_path):
+    made = [build(Recipe("accounts", *what)) for what in (("transfer", "balance"), ("total", "balance"))]
+    save(made, tmp_path / "evolved.jsonl")
+    command = (sys.executable, "-m", "kimi_mini", "tools", "serve", "accounts", "--from", str(tmp_path / "evolved.jsonl"))
+    world = DomainWorld("accounts", made, 0)
+    with ToolClient(command) as client:
+        assert client.tools == world.tools
+        for call in (
+            ("transfer_balance_between_accounts", {"first": 1, "second": 2, "by": 1}),
+            ("total_balance_of_accounts", {}),
+        ):
+            assert client.call(*call) == world.call(*call)

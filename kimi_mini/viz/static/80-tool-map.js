@@ -4,6 +4,7 @@
   const KM = (globalThis.KM = globalThis.KM || {});
   const { number, percent } = KM.format;
   const ALL = "all";
+  const TALLEST = 460;
   const EDGE = 20; // pixels around the map
   const REACH = 24; // pixels from a mark within which a finger means it
   const DOT = (r) => `M${-r} 0A${r} ${r} 0 1 0 ${r} 0A${r} ${r} 0 1 0 ${-r} 0Z`;
@@ -27,9 +28,10 @@
   /* From the map, -1 to 1, to pixels: the whole at zoom 1, else around the chosen tool. */
   function placing(stage) {
     const { width, state, data } = stage;
-    const height = Math.min(width, 460);
     const [far, high] = ["x", "y"].map((axis) => Math.max(...data.tools.map((tool) => Math.abs(tool[axis]))));
-    const scale = Math.min((width / 2 - EDGE) / far, (height / 2 - EDGE) / high) * state.zoom;
+    const whole = Math.min((width / 2 - EDGE) / far, (TALLEST / 2 - EDGE) / high);
+    const height = 2 * (whole * high + EDGE);
+    const scale = whole * state.zoom;
     const { x, y } = state.zoom === 1 ? { x: 0, y: 0 } : chosen(stage);
     return { height, at: (tool) => [width / 2 + (tool.x - x) * scale, height / 2 - (tool.y - y) * scale] };
   }
