@@ -41,7 +41,7 @@ def tool_map(row: Mapping[str, Any]) -> Stage:
         title=f"{len(tools)} tools, placed by their words: the nearest one is of the same domain for {near['map']:.0%} of "
         f"them; chance would give {near['chance']:.0%}.",
         alt="A plane with a mark for each tool, near to each other where names, descriptions and arguments are alike: dots for "
-        "evolved tools, squares for those of the five worlds. A chosen domain is dark, the rest grey; one tool is named.",
+        "evolved tools, squares for those of the five worlds. A chosen domain is large, the rest grey; one tool is named.",
         still=still.table(("domain", "category", "source", "tools"), [(name, *rest) for name, rest in sizes.items()]),
         height=900,
     )

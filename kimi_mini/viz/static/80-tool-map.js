@@ -144,7 +144,7 @@
       return {
         title: title(stage, like, chanceOf(data)),
         values: { listed: listed(stage).length, seen, like, name: tool.name, zoom: state.zoom },
-        note: `Measured here: words only, not what a tool does. Squares are served by the five worlds, dots were evolved: ${number(made)} made, ${number(valid)} valid, ${number(unique)} kept. Dark: the domain; hollow: its category.`,
+        note: `Measured here: words only, not what a tool does. Squares are served by the five worlds, dots were evolved: ${number(made)} made, ${number(valid)} valid, ${number(unique)} kept. Large: the domain; hollow: the others of its category.`,
         table: { columns: ["tool", "domain", "category", "nearest"], rows: listed(stage).map((one) => [one.name, one.domain, one.category, near.get(one).name]) },
         code: "from kimi_mini.tools.evolve import evolve\nfrom kimi_mini.tools.map import features, principal, told, tsne\n\ntools, counts = evolve(seed=0)\nwords_ND = features([told(one.tool) for one in tools])\nplace_N2 = tsne(principal(words_ND, 30))",
       };
