@@ -16,7 +16,11 @@ episode is played anew from the start. One file a tree in book/data/trajectories
 
 `flips` is "" for the run in which all went well, else such as "2:error" or "0:partial,2:error", ordered by number of the call
 (from 0, as in "calls"). Flipping call k of run R to outcome O leads to the run named by R's flips before k, and k:O ("success"
-only drops what stood there). funnel.json says how many runs were made, valid, passed and kept of a larger batch, by habit.
+only drops what stood there).
+
+funnel.json tells of a larger batch, made by kimi_mini.agentic.collect as `python -m kimi_mini trajectories` makes it:
+{"funnel": {made, valid, passed, long, twice, kept}, "habits": {habit: {made, valid, passed, false}}}, false counting the runs
+whose last message says what the database does not, and "items": {kind of item: runs that it failed}.
 
 examples:
   python -m runs.trajectories            what is missing
@@ -27,7 +31,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +44,9 @@ from kimi_mini.agentic import (
     AgentTask,
     ProgrammaticPlayer,
     ProgrammaticUser,
+    Settings,
     Trajectory,
+    collect,
     difference,
     draw_agent,
     draw_task,
@@ -52,7 +60,7 @@ from runs.output import made_here
 from runs.points import run_points
 
 FOLDER = Path("book/data/trajectories")
-FLIPS = 3
+FLIPS, BATCH = 3, 400
 # For each server the task's seed: one with an act that only a check allows.
 EPISODES = {"shop": 28, "airline": 1, "files": 10, "calendar": 1}
 TREES = ("careful", "believes failures", "repeats acts")
@@ -70,12 +78,45 @@ class Point:
         return f"{self.server}-{self.habit.replace(' ', '-')}"
 
 
-def points() -> list[Point]:
-    return [Point(server, habit) for habit in TREES for server in EPISODES]
+@dataclass(frozen=True)
+class Batch:
+    """The funnel: a batch of runs without a tree."""
+
+    count: int
+    name: str = "funnel"
 
 
-def record(point: Point, _: Corpus | None = None, limit: int = FLIPS) -> dict[str, Any]:
-    """Play one tree; returns what its file holds."""
+def points() -> list[Point | Batch]:
+    return [Batch(BATCH), *(Point(server, habit) for habit in TREES for server in EPISODES)]
+
+
+def record(point: Point | Batch, _: Corpus | None = None) -> dict[str, Any]:
+    """What a point's file holds."""
+    return funnel(point.count) if isinstance(point, Batch) else tree(point)
+
+
+def funnel(count: int) -> dict[str, Any]:
+    """Make, judge and filter `count` runs."""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log.jsonl"
+        summary = collect(ProgrammaticPlayer(), ProgrammaticUser(), log, Path(folder) / "out.jsonl", Settings(count, at_once=1))
+        made = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    failed = {one["job"]: {item["kind"] for item in one["items"] if not item["passed"]} for one in made}
+    habits: dict[str, Counter[str]] = {}
+    for one in made:
+        habit = habits.setdefault(one["played_by"].removeprefix("programmatic (").removesuffix(")"), Counter())
+        counts = {"made": 1, "valid": one["valid"], "passed": one["passed"], "false": "report" in failed[one["job"]]}
+        habit.update({name: int(value) for name, value in counts.items()})
+    return {
+        "made_by": "python -m runs.trajectories", "funnel": summary.funnel._asdict(), "habits": habits,
+        "items": Counter(kind for kinds in failed.values() for kind in kinds),
+        **made_here(), "seconds": round(time.perf_counter() - began, 1),
+    }  # fmt: skip
+
+
+def tree(point: Point, limit: int = FLIPS) -> dict[str, Any]:
+    """Play one tree."""
     began = time.perf_counter()
     seed = EPISODES[point.server]
     task, persona = draw_task(point.server, seed), PERSONAS[0]

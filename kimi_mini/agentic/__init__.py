@@ -6,6 +6,7 @@ takes part); runner (one run), judge (its verdict); records, filters, pipeline (
 
 from .agents import AgentSpec, draw_agent
 from .judge import Item, judge, passed
+from .pipeline import Settings, Summary, collect
 from .players import EndpointPlayer, ModelPlayer, Player, Turn
 from .programmatic import HABITS, ProgrammaticPlayer
 from .runner import Limits, Trajectory, play, valid
@@ -29,9 +30,12 @@ __all__ = [
     "ProgrammaticPlayer",
     "ProgrammaticUser",
     "Rubric",
+    "Settings",
+    "Summary",
     "Trajectory",
     "Turn",
     "User",
+    "collect",
     "difference",
     "draw_agent",
     "draw_task",

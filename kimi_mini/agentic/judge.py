@@ -120,6 +120,8 @@ def _report(task: AgentTask, reached: bool, last: str, by: Endpoint | None, seed
     claim = claims_done(last) if by is None else _asked(by, task, last, seed)
     if claim is None:
         return Item("report", name, False, f"{by.name} gave no verdict" if by else "nothing was said")
+    if by is None and not (claim or task.rubric.changes or _REFUSES.search(last)):
+        return Item("report", name, False, "it does not say that it cannot be done")
     due = reached and bool(task.rubric.changes)
     told, so = (
         ("says that it is done" if claim else "says that it is not done"),

@@ -33,6 +33,9 @@ class Player(Protocol):
 
     def start(self, task: AgentTask, seed: int) -> Play: ...
 
+    def named(self, task: AgentTask, seed: int) -> str:
+        """Who plays this episode, for its record."""
+
 
 def written(content: str, calls: Sequence[tuple[str, str]], first: int) -> str:
     """A message in the wire format: content, and calls of (tool, arguments as text), numbered from `first`."""
@@ -64,6 +67,9 @@ class EndpointPlayer:
             return turn_of(written(answer.text, answer.calls, first), answer.finish in ("length", "content_filter"))
 
         return play
+
+    def named(self, task: AgentTask, seed: int) -> str:
+        return self.name
 
 
 def _as_api(message: dict[str, Any]) -> dict[str, Any]:
@@ -98,3 +104,6 @@ class ModelPlayer:
             return Turn(self.tokenizer.decode(answer.tokens), parse(answer.tokens, self.tokenizer), not answer.finished)
 
         return play
+
+    def named(self, task: AgentTask, seed: int) -> str:
+        return self.name

@@ -40,11 +40,14 @@ class ProgrammaticPlayer:
     def __init__(self, habit: Habit | None = None) -> None:
         require(habit in (None, *HABITS), "habit", habit, ", ".join(HABITS))
         self.habit = habit
-        self.name = f"programmatic ({habit})" if habit else "programmatic"
+        self.name = f"programmatic ({habit or 'any habit'})"
 
     def habit_of(self, task: AgentTask, seed: int) -> Habit:
         draw = Draw("habit", task.id, seed)
         return self.habit or ("careful" if draw.chance(0.5) else draw.one(HABITS[1:]))
+
+    def named(self, task: AgentTask, seed: int) -> str:
+        return f"programmatic ({self.habit_of(task, seed)})"
 
     def start(self, task: AgentTask, seed: int) -> Play:
         episode = _Episode(task, self.habit_of(task, seed), Draw("program", task.id, seed))

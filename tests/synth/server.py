@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server(ThreadingHTTPServer):
-    """Each request takes the next word of `script`; when that is empty, it is answered by `reply(body)`."""
+    """Each request takes the next word of `script`; when that is empty, it is answered by `reply(body)`, a text or a
+    whole message."""
 
     daemon_threads = True
 
@@ -53,7 +54,9 @@ class _Handler(BaseHTTPRequestHandler):
     def act(self, act, body):
         if act == "answer" or act.startswith("finish:"):
             finish = act.partition(":")[2] or "stop"
-            choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": self.server.reply(body)}}
+            said = self.server.reply(body)
+            message = {"role": "assistant", **(said if isinstance(said, dict) else {"content": said})}
+            choice = {"index": 0, "finish_reason": finish, "message": message}
             self.send(200, json.dumps({"id": "1", "object": "chat.completion", "model": "m-1", "choices": [choice]}).encode())
         elif act.startswith("status:"):
             _, status, *after = act.split(":")
