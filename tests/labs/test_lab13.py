@@ -1,4 +1,4 @@
-"""Lab 13: its table says what the specification says, its use cells show it, and its ten sentences are judged by the sources."""
+"""Lab 13: its table says what the specification says, its use cells show it, its ten sentences are judged by the sources."""
 
 import pytest
 
