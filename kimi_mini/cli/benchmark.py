@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from ..evals.measure import Settings, benchmarks, measure
+    from ..sandbox import SandboxUnavailable
     from ..synth import JobLog
 
     if args.text is not None:
@@ -41,12 +43,16 @@ def run(args: argparse.Namespace) -> None:
     chosen = benchmarks(args.bench)
     settings = Settings(args.problems, args.samples, args.temperature, args.seed)
     subject = _subject(args)
-    rows = []
+    rows, left_out = [], {}
     with JobLog(args.log) as log:
         for name, task in chosen.items():
-            with tqdm(total=settings.problems, desc=name, unit="problem", leave=False, disable=None) as bar:
-                rows.append(measure(subject, task, settings, log, bar.update))
-    told = {"subject": subject.name, "log": args.log, "versions": _versions(), "benchmarks": rows}
+            try:
+                with tqdm(total=settings.problems, desc=name, unit="problem", leave=False, disable=None) as bar:
+                    rows.append(measure(subject, task, settings, log, bar.update))
+            except SandboxUnavailable as missing:
+                left_out[name] = str(missing)
+                print(f"{name} is left out: {missing}", file=sys.stderr)
+    told = {"subject": subject.name, "log": args.log, "versions": _versions(), "benchmarks": rows, "left_out": left_out}
     print(json.dumps(told, indent=2) if args.json else f"{subject.name}\n{_table(rows)}")
 
 
@@ -73,7 +79,7 @@ def _versions() -> dict[str, str]:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    width = max(len("benchmark"), *(len(row["benchmark"]) for row in rows))
+    width = max(map(len, ["benchmark", *(row["benchmark"] for row in rows)]))
     lines = [f"{'benchmark':<{width}}  problems  Avg@k  95 % interval  pass@k   k  tokens  cut off"]
     for row in rows:
         mean, best = row["average"], row["pass_at"][str(row["samples"])]["value"]

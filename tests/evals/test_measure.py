@@ -13,6 +13,7 @@ from kimi_mini.evals.measure import Settings, benchmarks, held_out, measure
 from kimi_mini.evals.subjects import LocalSubject, RemoteSubject, fingerprint
 from kimi_mini.rl.curriculum import Curriculum
 from kimi_mini.rl.tasks import tasks
+from kimi_mini.sandbox import SandboxUnavailable
 from kimi_mini.synth import JobLog, OpenAIEndpoint
 
 TASKS = tasks()
@@ -113,6 +114,19 @@ def test_a_run_that_the_server_ended_goes_on(server, tmp_path, capsys):
         and told["subject"] == "m"
         and told["versions"]["torch"] == torch.__version__
     )
+
+
+def test_without_a_sandbox_code_is_left_out_and_the_rest_is_asked(server, tmp_path, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise SandboxUnavailable("no namespaces here")
+
+    monkeypatch.setattr("kimi_mini.rl.tasks.code.run", refuse)
+    server.reply = knows("code-lines", "arithmetic")
+    command = ["eval", "--endpoint", server.url, "--model", "m", "--problems", "1", "--samples", "1", "--json"]
+    assert main([*command, "--bench", "code-lines", "arithmetic", "--log", str(tmp_path / "log.jsonl")]) == 0
+    told, said = capsys.readouterr()
+    assert "code-lines is left out: no namespaces here" in said
+    assert [row["benchmark"] for row in json.loads(told)["benchmarks"]] == ["arithmetic"]
 
 
 # ---- a model here ------------------------------------------------------------------------------------------------------
