@@ -1,4 +1,4 @@
-"""The command line: `python -m kimi_mini account | train | generate | eval | conformance | rephrase | tools | trajectories`.
+"""The command line: `python -m kimi_mini COMMAND`; the commands are those of `_COMMANDS`.
 
 Each command is a module with `add_arguments(parser)`, `run(args)` and a docstring, which is its help. None imports torch
 before it runs, so help and `account` come at once.
@@ -10,12 +10,11 @@ import argparse
 import os
 import sys
 
-from . import account, conformance, evaluate, generate, rephrase, tools, train, trajectories
+from . import account, conformance, evaluate, generate, rephrase, rl, tools, train, trajectories
 
 _COMMANDS = {
     "account": account, "train": train, "generate": generate, "eval": evaluate, "conformance": conformance,
-    "rephrase": rephrase, "tools": tools,
-    "trajectories": trajectories,
+    "rephrase": rephrase, "tools": tools, "trajectories": trajectories, "rl": rl,
 }  # fmt: skip
 
 
