@@ -10,9 +10,11 @@ import numpy as np
 from ..checks import require
 from ..synth import wilson_interval
 from . import still
-from .rewards_runs import Group, Run
+from .rewards_runs import Group, Run, load_recording
 from .series import pack
 from .stage import Stage, stage
+
+__all__ = ["eight_cards", "load_recording", "pushes", "run_scrubber"]
 
 TAUS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -27,7 +29,7 @@ def pushes(rewards_G: Sequence[float], log_ratio_G: Sequence[float], tau: float)
 # ---- eight cards -------------------------------------------------------------------------------------------------------
 
 
-def eight_cards(groups: Sequence[Group], *, tau: float, temperature: float, code: str) -> Stage:
+def eight_cards(groups: Sequence[Group], *, tau: float, temperature: float) -> Stage:
     """Answers to one problem at several checkpoints, each with a reward that may be dragged and an arrow for its push."""
     sizes = {len(group.answers) for group in groups}
     require(len(sizes) == 1 and min(sizes) > 1, "answers a group", sorted(sizes), "the same number, at least 2, in all groups")
@@ -41,7 +43,7 @@ def eight_cards(groups: Sequence[Group], *, tau: float, temperature: float, code
             }
             for group in groups
         ],
-        "opening": opening, "taus": sorted({*TAUS, tau}), "tau": tau, "temperature": temperature, "code": code,
+        "opening": opening, "taus": sorted({*TAUS, tau}), "tau": tau, "temperature": temperature,
     }  # fmt: skip
     shown = groups[opening]
     rewards = [answer.reward for answer in shown.answers]
@@ -69,14 +71,13 @@ def _mixed(group: Group) -> float:
 # ---- the run scrubber --------------------------------------------------------------------------------------------------
 
 
-def run_scrubber(runs: Sequence[Run], *, code: str, name: str = "rewards-run") -> Stage:
+def run_scrubber(runs: Sequence[Run], *, name: str = "rewards-run") -> Stage:
     """Reward, right answers, length and divergence of recorded runs over their steps, with samples; the first opens."""
     first = runs[0]
     data = {
         "runs": [_run(run) for run in runs],
         "span": max(run.steps for run in runs),
         "problems": first.problems,
-        "code": code,
     }
     rows = [(step, f"{right / first.problems:.1%}") for step, right in first.held]
     return stage(
@@ -97,7 +98,8 @@ def _run(run: Run) -> dict[str, Any]:
         return [[step, right / run.problems, *wilson_interval(right, run.problems)] for step, right in points]
 
     return {
-        "key": run.key, "name": run.name, "steps": run.steps, "reward": pack(run.reward), "length": pack(run.length),
-        "divergence": pack(np.maximum(0, run.divergence)), "held": shares(run.held), "control": shares(run.control),
+        "key": run.key, "name": run.name, "seed": run.seed, "steps": run.steps,
+        "reward": pack(run.reward), "length": pack(run.length),
+        "drift": pack(np.maximum(0, run.drift)), "held": shares(run.held), "control": shares(run.control),
         "samples": [{"step": s.step, "prompt": s.prompt, "text": s.text, "reward": s.reward} for s in run.samples],
     }  # fmt: skip

@@ -1,11 +1,16 @@
-"""What the RL runs recorded, as arrays: groups of answers at checkpoints, and every step of every run."""
+"""What `runs.climb` recorded, as arrays: every step of every run, its control, and groups of answers at five steps."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from ..checks import require
+from .series import read_rows
 
 
 class Answer(NamedTuple):
@@ -36,14 +41,15 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """A recorded run. reward, length and divergence have one number a step; held and control are (step, right answers)."""
+    """A recorded run. reward and length have one number a step. held and control are (step, right answers) on the held-out
+    problems; drift, an estimate of KL(policy || start) of an answer in nats, was measured with each of held."""
 
     key: str
     name: str
     seed: int
     reward: np.ndarray
     length: np.ndarray
-    divergence: np.ndarray
+    drift: np.ndarray
     held: list[tuple[int, int]]
     control: list[tuple[int, int]]
     problems: int
@@ -52,3 +58,58 @@ class Run:
     @property
     def steps(self) -> int:
         return len(self.reward)
+
+    @property
+    def gain(self) -> float:
+        """Share of right answers at the end less that at the start."""
+        return (self.held[-1][1] - self.held[0][1]) / self.problems
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The climbs by seed with their controls, the groups that the cards show, and the rows as they are stored."""
+
+    climbs: dict[int, Run]
+    groups: list[Group]
+    rows: dict[str, dict[str, Any]]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings of the first climb; the others differ in the seed."""
+        return self.rows[f"climb-seed{min(self.climbs)}"]["config"]
+
+
+def load_recording(folder: str | Path) -> Recording:
+    """All rows of `runs.climb`. Raises ValueError unless every climb has its control."""
+    rows = {f"{row['kind']}-seed{row['seed']}": row for row in read_rows(folder, "climb")}
+    seeds = sorted(row["seed"] for row in rows.values() if row["kind"] == "climb")
+    complete = bool(seeds) and all(f"control-seed{seed}" in rows for seed in seeds)
+    require(complete, "rows", sorted(rows), "a climb and a control for each seed (`python -m runs.climb`)")
+    climbs = {seed: _run(rows[f"climb-seed{seed}"], rows[f"control-seed{seed}"]) for seed in seeds}
+    return Recording(climbs, _groups(rows[f"climb-seed{seeds[0]}"]), rows)
+
+
+def _run(row: Mapping[str, Any], control: Mapping[str, Any]) -> Run:
+    steps = len(row["log"]["reward"])
+    (_, first), *_, (_, last) = control["held"]  # counted in updates of its own; it ends when the climb does
+    return Run(
+        key=f"seed{row['seed']}",
+        name=f"seed {row['seed']}",
+        seed=row["seed"],
+        reward=np.array(row["log"]["reward"]),
+        length=np.array(row["log"]["length"]),
+        drift=np.array([drift for _, drift in row["drift"]]),
+        held=[tuple(point) for point in row["held"]],
+        control=[(0, first), (steps, last)],
+        problems=row["problems"],
+        samples=[Sample(**sample) for sample in row["samples"]],
+    )
+
+
+def _groups(row: Mapping[str, Any]) -> list[Group]:
+    """Of each step that was watched, the first problem: the one nearest to half solved."""
+    first: dict[int, Group] = {}
+    for group in row["groups"]:
+        answers = tuple(Answer(**answer) for answer in group["answers"])
+        first.setdefault(group["step"], Group(group["step"], group["prompt"], answers))
+    return list(first.values())

@@ -1,5 +1,7 @@
 """Eight cards and the run scrubber, on made-up answers: the pushes are the closed form's, and a hand on a card moves them."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -20,11 +22,13 @@ def groups():
 def run(key="plain", steps=40):
     line = np.linspace(0, 1, steps)
     held, samples = [(0, 90), (steps, 190)], [Sample(1, "Make 24.", "3 * 8", 1.0), Sample(20, "Make 10.", "5 + 5", 0.0)]
-    return Run(key, key.title(), 0, 0.3 + 0.5 * line, 10 + line, 2 * line, held, [(0, 90), (steps, 120)], 256, samples)
+    return Run(
+        key, key.title(), 0, 0.3 + 0.5 * line, 10 + line, np.array([0.0, 2.0]), held, [(0, 90), (steps, 120)], 256, samples
+    )
 
 
 def cards(tau=0.0):
-    return rewards.eight_cards(groups(), tau=tau, temperature=1.0, code="drawn = STEP")
+    return rewards.eight_cards(groups(), tau=tau, temperature=1.0)
 
 
 def test_pushes_are_the_closed_form():
@@ -40,15 +44,38 @@ def test_the_cards_open_on_the_most_mixed_group_and_keep_every_answer():
     assert shown.data["opening"] == 1 and shown.title.startswith("4 of 8 right")
     assert [len(group["answers"]) for group in shown.data["groups"]] == [8, 8, 8]
     with pytest.raises(ValueError, match="answers a group"):
-        rewards.eight_cards(
-            [groups()[0], groups()[0]._replace(answers=groups()[0].answers[:4])], tau=0.1, temperature=1, code=""
-        )
+        rewards.eight_cards([groups()[0], groups()[0]._replace(answers=groups()[0].answers[:4])], tau=0.1, temperature=1)
 
 
 def test_the_scrubber_carries_intervals_around_every_share():
-    (only,) = rewards.run_scrubber([run()], code="").data["runs"]
+    (only,) = rewards.run_scrubber([run()]).data["runs"]
     (_, share, low, high), _ = only["held"]
     assert share == 90 / 256 and 0.29 < low < share < high < 0.42
+
+
+def recorded(kind, seed, **more):
+    """A row as `runs.climb` writes it."""
+    answers = [{"text": "1,2", "reward": float(i == 0), "old": -3.0, "new": -2.5} for i in range(8)]
+    groups = [{"step": step, "prompt": f"{name} of {step}", "answers": answers} for step in (1, 3) for name in "ab"]
+    samples = [{"step": step, "prompt": "p", "text": "t", "reward": 1.0} for step in (1, 2, 3)]
+    log = {"reward": [0.1, 0.2, 0.3], "length": [7.0, 8.0, 9.0]}
+    row = {"kind": kind, "seed": seed, "problems": 256, "held": [[0, 64], [3, 128]], "drift": [[0, 0.0], [3, 1.5]]}
+    return row | {"log": log, "groups": groups, "samples": samples, "config": {"tau": 0.1}} | more
+
+
+def test_a_climb_stands_beside_the_control_of_its_seed(tmp_path):
+    for row in (recorded("climb", 0), recorded("climb", 1), recorded("control", 0, held=[[0, 64], [77, 90]])):
+        (tmp_path / f"{row['kind']}-seed{row['seed']}.json").write_text(json.dumps(row))
+    with pytest.raises(ValueError, match="a climb and a control for each seed"):
+        rewards.load_recording(tmp_path)
+    (tmp_path / "control-seed1.json").write_text(json.dumps(recorded("control", 1)))
+    recording = rewards.load_recording(tmp_path)
+    first = recording.climbs[0]
+    assert first.steps == 3 and first.gain == 0.25 and first.control == [(0, 64), (3, 90)], (
+        "the control ends when the climb does"
+    )
+    assert [(group.step, group.prompt) for group in recording.groups] == [(1, "a of 1"), (3, "a of 3")]
+    assert recording.groups[0].answers[0] == Answer("1,2", 1.0, -3.0, -2.5)
 
 
 # ---- under a hand ------------------------------------------------------------------------------------------------------
@@ -118,13 +145,15 @@ def test_tau_pulls_back_what_has_become_more_likely(opened):
 
 @pytest.mark.browser
 def test_the_scrubber_reads_the_step_and_covers_what_was_not_guessed(opened):
-    covered = opened(rewards.run_scrubber([run(), run("short", 20)], code=""), skip=False)
+    covered = opened(rewards.run_scrubber([run(), run("short", 20)]), skip=False)
     assert "74" not in covered.inner_text() and covered.locator("[data-control=step]").count() == 0
     covered.page.locator("[data-control=skip]").click()
     covered.locator("[data-control=step]").press("ArrowRight")
     assert float(covered.get_attribute("data-value-reward")) == pytest.approx(0.3, abs=1e-3)
     assert "3 * 8" in covered.inner_text()
+    assert float(covered.get_attribute("data-value-drift")) == 0
     covered.locator("[data-control=step]").press("End")
+    assert float(covered.get_attribute("data-value-drift")) == 2
     assert float(covered.get_attribute("data-value-reward")) == pytest.approx(0.8, abs=1e-3)
     assert float(covered.get_attribute("data-value-held")) == 190 / 256 and "5 + 5" in covered.inner_text()
     covered.locator("[data-control=run]").select_option("short")  # ends before the slider does
@@ -132,7 +161,7 @@ def test_the_scrubber_reads_the_step_and_covers_what_was_not_guessed(opened):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("stage", [cards(), rewards.run_scrubber([run()], code="")], ids=["cards", "run"])
+@pytest.mark.parametrize("stage", [cards(), rewards.run_scrubber([run()])], ids=["cards", "run"])
 def test_it_fits_a_phone(opened, stage):
     root = opened(stage, width=360)
     assert root.page.evaluate("document.documentElement.scrollWidth") <= 360

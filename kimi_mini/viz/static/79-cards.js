@@ -148,7 +148,7 @@
     },
 
     controls: (stage) => (stage.revealed ? [
-      { kind: "slider", name: "checkpoint", label: "answers drawn after", show: (step) => `${number(step)} steps of RL` },
+      { kind: "slider", name: "checkpoint", label: "answers drawn after", show: (step) => (step === 1 ? "the start" : `${number(step - 1)} steps of RL`) },
       { kind: "choice", name: "marks", label: "rewards", names: MARKS },
       { kind: "slider", name: "tau", label: "tau, the pull to the old policy", show: (tau) => number(tau, 2) },
     ] : []),
@@ -160,7 +160,7 @@
       const total = pushed.reduce((sum, push) => sum + Math.abs(push), 0);
       cards(stage, pushed, given);
       hill(stage, stage.revealed ? total : 0, counted(given));
-      const { answers, step, prompt } = groupOf(stage);
+      const { answers, step } = groupOf(stage);
       return {
         title: titleOf(stage, given, pushed),
         values: { total, right: counted(given), ...Object.fromEntries(pushed.map((push, index) => [`push${index + 1}`, push])) },
@@ -169,7 +169,8 @@
           columns: ["answer", "reward", "log-ratio", "push"],
           rows: answers.map(({ text, old, new: now }, index) => [text, number(given[index], 2), signed(now - old), stage.revealed ? signed(pushed[index]) : "guess first"]),
         },
-        code: stage.data.code.replace("STEP", String(step)).replace("TAU", String(stage.state.tau)).replace("PROMPT", prompt.split("\n")[0]),
+        code: `from kimi_mini.viz import rewards   # in the folder book/\n(group,) = [one for one in rewards.load_recording("data/climb").groups if one.step == ${step}]\n` +
+          `rewards.pushes([a.reward for a in group.answers], [a.new - a.old for a in group.answers], tau=${stage.state.tau})`,
       };
     },
   });

@@ -7,7 +7,7 @@
   const STRIPS = [
     { name: "reward", label: "mean reward of the step's answers", height: 84, digits: 1, className: "km-line km-reward-line", whole: true },
     { name: "length", label: "tokens an answer, mean", height: 60, digits: 0, className: "km-line km-ink-line" },
-    { name: "divergence", label: "divergence from the start, nats an answer", height: 60, digits: 1, className: "km-line km-quiet-line" },
+    { name: "drift", label: "divergence from the start, nats an answer", height: 60, digits: 1, className: "km-line km-quiet-line" },
   ];
   const HELD = 110;
 
@@ -20,6 +20,10 @@
     if (!cache.has(run)) cache.set(run, Object.fromEntries(STRIPS.map(({ name }) => [name, KM.unpack(run[name])])));
     return cache.get(run);
   }
+
+  /* Steps at which a strip has a value: the drift was measured with the held-out problems, all else at every step. */
+  const stepsOf = (run, name) => (name === "drift" ? run.held.map(([step]) => step) : Array.from({ length: run.steps }, (_, index) => index + 1));
+  const indexAt = (run, name, step) => Math.max(0, stepsOf(run, name).filter((at) => at <= step).length - 1);
 
   /* The last held-out measurement at or before `step`. */
   const heldAt = (run, step) => run.held.filter(([at]) => at <= step).at(-1);
@@ -37,8 +41,10 @@
       marks.rect(`base-${name}`, 0, base, width - 2, 1, "km-axis");
       const tick = KM.ticks(top, { count: 2 }).at(-1);
       marks.rect(`grid-${name}`, 0, y(tick), width - 2, 1, "km-grid");
-      marks.shape(`line-${name}`, 0, 0, KM.path(values, (index) => x(index + 1), y), className);
-      if (revealed && now > 0) marks.shape(`now-${name}`, x(now), y(shown[name][now - 1]), "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0 -5 0Z", name === "reward" ? "km-reward-fill" : "km-flag");
+      const at = stepsOf(run, name);
+      marks.shape(`line-${name}`, 0, 0, KM.path(values, (index) => x(at[index]), y), className);
+      const index = indexAt(run, name, now);
+      if (revealed && now > 0) marks.shape(`now-${name}`, x(at[index]), y(shown[name][index]), "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0 -5 0Z", name === "reward" ? "km-reward-fill" : "km-flag");
       marks.text(`tick-${name}`, width - 2, y(tick) - 4, number(tick, digits), { anchor: "end", className: "km-quiet km-halo" });
       marks.text(`name-${name}`, 0, y0 + GAP - 8, label, { className: "km-halo" });
       y0 = base;
@@ -119,18 +125,18 @@
       const [at, share] = heldAt(run, span);
       const last = run.held.at(-1);
       const at0 = run.held[0][1];
-      const reading = Object.fromEntries(STRIPS.map(({ name }) => [name, now[name][Math.max(0, span - 1)]]));
+      const reading = Object.fromEntries(STRIPS.map(({ name }) => [name, now[name][indexAt(run, name, span)]]));
       return {
         title: !revealed ? `After a light fine-tuning MINI solves ${percent(at0, 0)} of ${data.problems} held-out problems. And after RL?`
           : state.step === 0 ? `${run.name}: from ${percent(at0, 0)} to ${percent(last[1], 0)} right on problems it never saw, in ${number(last[0])} steps.`
-          : `Step ${number(span)}: reward ${number(reading.reward, 2)}, ${number(reading.length, 1)} tokens an answer, ${number(reading.divergence, 1)} nats from the start; ${percent(share, 0)} right on held-out problems at step ${number(at)}.`,
+          : `Step ${number(span)}: reward ${number(reading.reward, 2)}, ${number(reading.length, 1)} tokens an answer, ${number(reading.drift, 1)} nats from the start; ${percent(share, 0)} right on held-out problems at step ${number(at)}.`,
         values: { ...reading, held: share, "held-step": at, first: at0, last: last[1] },
-        note: `Measured here: one run of ${number(run.steps)} steps, every step as recorded. Bars: 95\u00a0% intervals (Wilson) for ${data.problems} problems. Divergence: mean of log-probability now less log-probability at the start, over the step's answers.`,
+        note: `Measured here: one run of ${number(run.steps)} steps, every step as recorded. Bars: 95\u00a0% intervals (Wilson) for ${data.problems} problems. Divergence: an estimate of KL from the start, from the answers to the held-out problems.`,
         table: {
           columns: ["step", "right, held out", "from", "to"],
           rows: run.held.slice(0, revealed ? undefined : 1).map(([step, right, low, high]) => [number(step), percent(right, 1), percent(low, 1), percent(high, 1)]),
         },
-        code: data.code,
+        code: `from kimi_mini.viz import rewards   # in the folder book/\nrewards.load_recording("data/climb").climbs[${run.seed}].held`,
       };
     },
   });
