@@ -32,7 +32,8 @@ from kimi_mini.rl.critic_loop import Judges, critic_step, lessons, teach
 from kimi_mini.rl.critic_task import Counsel, Sums, bootstrap, manners_of, some_reply
 from kimi_mini.rl.sampler import draw_rollouts, text_of
 from kimi_mini.tokenizer import Tokenizer
-from kimi_mini.train import StepConfig, TrainConfig
+from kimi_mini.train import StepConfig, TrainConfig, next_token_loss, train_step
+from kimi_mini.train.dialogues import DialogueStream
 from kimi_mini.train.sft import sft
 from runs.output import made_here
 from runs.points import run_points
@@ -71,6 +72,22 @@ def first_model(tokenizer: Tokenizer, seed: int, config: TrainConfig = FIRST) ->
     model = km.KimiMini(km.NANO.replace(vocab_size=tokenizer.vocab_size, n_routed_experts=4), torch.float32)
     tuned = sft(model, tokenizer, bootstrap(LESSONS, seed), config, progress=False)
     return model, tuned.losses
+
+
+def first_updates(tokenizer: Tokenizer, seed: int, updates: int) -> list[float]:
+    """The losses of the first of those updates, made again."""
+    torch.manual_seed(seed)
+    model = km.KimiMini(km.NANO.replace(vocab_size=tokenizer.vocab_size, n_routed_experts=4), torch.float32)
+    optimizer, size = build_optimizer(model, FIRST.optim), FIRST.sequence_length
+    stream = DialogueStream(
+        bootstrap(LESSONS, seed), tokenizer, sequence_length=size, batch_size=FIRST.batch_size, seed=FIRST.seed
+    )
+    losses = []
+    for update in range(updates):
+        for group in optimizer.param_groups:
+            group["lr"] = FIRST.optim.lr * FIRST.lr_factor(update)
+        losses.append(train_step(model, optimizer, [next(stream)], next_token_loss, FIRST.step).loss)
+    return losses
 
 
 class Monitor:
