@@ -190,7 +190,7 @@ def test_a_task_of_few_problems_gives_all_it_has():
 
 def test_names_and_settings_are_checked(capsys):
     assert set(benchmarks(["all"])) == set(TASKS) and list(benchmarks(["code", "code"])) == ["code"]
-    with pytest.raises(ValueError, match="benchmark = 'mmlu' .*countdown, arithmetic"):
+    with pytest.raises(ValueError, match="benchmark = 'mmlu' .*countdown, rising, arithmetic"):
         benchmarks(["mmlu"])
     for wrong in ({"problems": 0}, {"samples": 1.5}, {"temperature": float("nan")}, {"temperature": 3}, {"seed": -1}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} = "):

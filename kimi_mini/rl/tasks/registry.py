@@ -13,6 +13,7 @@ def tasks() -> dict[str, Task]:
     from .dialogues import ToolTask
     from .instructions import Instructions
     from .requests import ASKS
+    from .rising import Rising
 
-    made = (Countdown(), Arithmetic(), Instructions(), Code(), Code(real=True), *map(ToolTask, ASKS))
+    made = (Countdown(), Rising(), Arithmetic(), Instructions(), Code(), Code(real=True), *map(ToolTask, ASKS))
     return {task.name: task for task in made}
