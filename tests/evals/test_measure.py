@@ -13,6 +13,7 @@ from kimi_mini.evals.measure import Settings, benchmarks, held_out, measure
 from kimi_mini.evals.subjects import LocalSubject, RemoteSubject, fingerprint
 from kimi_mini.rl.curriculum import Curriculum
 from kimi_mini.rl.tasks import tasks
+from kimi_mini.rl.tasks.code import results_of
 from kimi_mini.sandbox import SandboxUnavailable
 from kimi_mini.synth import JobLog, OpenAIEndpoint
 
@@ -121,6 +122,7 @@ def test_without_a_sandbox_code_is_left_out_and_the_rest_is_asked(server, tmp_pa
         raise SandboxUnavailable("no namespaces here")
 
     monkeypatch.setattr("kimi_mini.rl.tasks.code.run", refuse)
+    results_of.cache_clear()  # what this very code returned, in another test
     server.reply = knows("code-lines", "arithmetic")
     command = ["eval", "--endpoint", server.url, "--model", "m", "--problems", "1", "--samples", "1", "--json"]
     assert main([*command, "--bench", "code-lines", "arithmetic", "--log", str(tmp_path / "log.jsonl")]) == 0
