@@ -116,6 +116,7 @@ def test_every_component_is_found():
         "muonclip": {"runaway", "bricks"},
         "rephrase": {"askings", "chunks"},
         "recorder": {"recorder"},
+        "critic": {"gap"},
         "ranking": {"ranking"},
         "rewards": {"cards", "scrubber"},
         "tools": {"tool-map"},
