@@ -8,7 +8,7 @@ an iteration, gone through twice so that tau has something to pull at: in the fi
   ptx                       every update also reads rows of THE text
   hot, cooled               temperature 1.5 throughout, or from 1.5 down to 0.7
   long, capped              answers earn the share of the numbers that stand in them, so that longer ones earn more; without a
-                            cap, and with one of eight tokens whose breach costs half a point
+                            cap, and with one of twelve tokens (four numbers and the end) whose breach costs half a point
 
 A row has `log` (lists with one number an iteration, as in runs.climb), `held` and `drift` at the start and the end, and
 `text_loss`, nats a token on held-out text before and after. One file a point in book/data/rl; a second call skips it.
@@ -49,7 +49,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "tau0.5": {"tau": 0.5},
     "tau0.02": {"tau": 0.02},
     "long": {"penalty": None},
-    "capped": {"budget": 8},
+    "capped": {"budget": 12},
     "ptx": {"ptx_weight": 0.1, "ptx_rows": ROWS},
     "hot": {"temperature": 1.5, "final_temperature": 1.5},
     "cooled": {"temperature": 1.5, "final_temperature": 0.7},
