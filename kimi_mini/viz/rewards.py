@@ -10,11 +10,12 @@ import numpy as np
 from ..checks import require
 from ..synth import wilson_interval
 from . import still
-from .rewards_runs import Group, Run, load_recording
+from .quiet import Quiet, beneath, caption, quiet
+from .rewards_runs import Group, Pulls, Run, load_pulls, load_recording
 from .series import pack
 from .stage import Stage, stage
 
-__all__ = ["eight_cards", "load_recording", "pushes", "run_scrubber"]
+__all__ = ["eight_cards", "load_pulls", "load_recording", "pull_figure", "pushes", "run_scrubber"]
 
 TAUS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -103,3 +104,31 @@ def _run(run: Run) -> dict[str, Any]:
         "drift": pack(np.maximum(0, run.drift)), "held": shares(run.held), "control": shares(run.control),
         "samples": [{"step": s.step, "prompt": s.prompt, "text": s.text, "reward": s.reward} for s in run.samples],
     }  # fmt: skip
+
+
+# ---- quiet figures -----------------------------------------------------------------------------------------------------
+
+
+def pull_figure(pulls: Pulls) -> Quiet:
+    """Divergence after six updates on the same answers against tau, a dot a seed, the line through their means."""
+    mean_T = pulls.divergence_ST.mean(0)
+
+    def draw() -> list[dict[str, Any]]:
+        dots = {"type": "scatter", "mode": "markers", "marker": {"size": 9, "color": still.COLOURS["reward"]}}
+        line = {"type": "scatter", "mode": "lines", "line": {"color": still.COLOURS["reward"], "width": 2.5}}
+        seeds = [
+            dots | {"x": pulls.taus, "y": each_T.round(4).tolist(), "hovertemplate": f"tau %{{x}}: %{{y}}<extra>{seed}</extra>"}
+            for seed, each_T in enumerate(pulls.divergence_ST)
+        ]
+        return [line | {"x": pulls.taus, "y": mean_T.round(4).tolist(), "hoverinfo": "skip"}, *seeds]
+
+    return quiet(
+        draw,
+        title=f"Six updates on the same answers: {mean_T[0]:.1f} nats away with tau {pulls.taus[0]:g}, {mean_T[-1]:.2f} with "
+        f"tau {pulls.taus[-1]:g}",
+        alt=f"Divergence from the policy that drew the answers, against tau, both axes logarithmic. It falls all the way, from "
+        f"{mean_T[0]:.2f} to {mean_T[-1]:.2f} nats an answer on average, and the seeds lie close together.",
+        xaxis={"type": "log", "title": beneath("tau"), "tickvals": pulls.taus},
+        yaxis={"type": "log", "tickvals": [0.1, 0.3, 1, 3]},
+        annotations=caption("divergence, nats an answer"),
+    )

@@ -113,3 +113,23 @@ def _groups(row: Mapping[str, Any]) -> list[Group]:
         answers = tuple(Answer(**answer) for answer in group["answers"])
         first.setdefault(group["step"], Group(group["step"], group["prompt"], answers))
     return list(first.values())
+
+
+@dataclass(frozen=True)
+class Pulls:
+    """What six updates on the same answers did, for each seed S and each tau T: divergence from the policy that drew them, and
+    the mean log-ratio of right and of wrong answers, in nats."""
+
+    taus: list[float]
+    divergence_ST: np.ndarray
+    right_ST: np.ndarray
+    wrong_ST: np.ndarray
+
+
+def load_pulls(folder: str | Path) -> Pulls:
+    """All rows of `runs.pull`. Raises ValueError unless all have the same taus."""
+    rows = [row["pulls"] for row in read_rows(folder, "pull")]
+    taus = [[each["tau"] for each in row] for row in rows]
+    require(all(each == taus[0] for each in taus), "taus", taus, "the same in every row")
+    columns = (np.array([[each[name] for each in row] for row in rows]) for name in ("divergence", "right", "wrong"))
+    return Pulls(taus[0], *columns)

@@ -78,6 +78,20 @@ def test_a_climb_stands_beside_the_control_of_its_seed(tmp_path):
     assert recording.groups[0].answers[0] == Answer("1,2", 1.0, -3.0, -2.5)
 
 
+def test_pulls_of_all_seeds_have_the_same_taus(tmp_path):
+    def write(seed, taus):
+        pulls = [{"tau": tau, "divergence": seed + 1 / tau, "right": 0.5, "wrong": -1.0} for tau in taus]
+        (tmp_path / f"seed{seed}.json").write_text(json.dumps({"seed": seed, "pulls": pulls}))
+
+    write(0, (0.1, 1.0)), write(1, (0.1, 1.0))
+    pulls = rewards.load_pulls(tmp_path)
+    assert pulls.divergence_ST.tolist() == [[10.0, 1.0], [11.0, 2.0]] and pulls.wrong_ST.shape == (2, 2)
+    assert rewards.pull_figure(pulls).figure["data"][0]["y"] == [10.5, 1.5]
+    write(1, (0.1, 2.0))
+    with pytest.raises(ValueError, match="the same in every row"):
+        rewards.load_pulls(tmp_path)
+
+
 # ---- under a hand ------------------------------------------------------------------------------------------------------
 
 

@@ -164,7 +164,7 @@
       return {
         title: titleOf(stage, given, pushed),
         values: { total, right: counted(given), ...Object.fromEntries(pushed.map((push, index) => [`push${index + 1}`, push])) },
-        note: `Measured here: answers of MINI at temperature ${number(stage.data.temperature, 1)}, their rewards, and their log-probabilities before and after one update. The arrows are derived: reward less the mean of the group, less tau times the log-ratio. Grey: that sum for every number of right answers, at tau 0.`,
+        note: `Measured here: answers of MINI at temperature ${number(stage.data.temperature, 1)}, their rewards, and their log-probabilities before and after one update. The arrows are derived, for the next update on the same answers: reward less the mean of the group, less tau times the log-ratio. Grey: that sum for every number of right answers, at tau 0.`,
         table: {
           columns: ["answer", "reward", "log-ratio", "push"],
           rows: answers.map(({ text, old, new: now }, index) => [text, number(given[index], 2), signed(now - old), stage.revealed ? signed(pushed[index]) : "guess first"]),
