@@ -119,6 +119,8 @@ def test_every_component_is_found():
         "critic": {"gap"},
         "ranking": {"ranking"},
         "rewards": {"cards", "scrubber"},
+        "critic": {"gap"},
+        "tools-trees": {"what-if"},
         "tools": {"tool-map"},
         "unpublished": {"frames"},
         "museum": {"museum"},
