@@ -65,3 +65,10 @@ def test_a_larger_tau_keeps_the_policy_nearer_in_the_one_seed_that_was_run():
 def test_without_a_cap_answers_did_not_grow_longer_though_length_paid():
     log = json.loads((ROOT / rl.FOLDER / "long-seed0.json").read_text())["log"]
     assert sum(log["length"][-3:]) < sum(log["length"][:3]) and sum(log["reward"][-3:]) > sum(log["reward"][:3]) + 0.5
+
+
+def test_with_ptx_the_text_is_foretold_far_better_after_rl_at_no_loss_of_right_answers():
+    """In the one seed that was run; the light SFT before had hurt the text, so without PTX its loss falls too."""
+    without, with_ptx = (json.loads((ROOT / rl.FOLDER / f"{name}-seed0.json").read_text()) for name in ("tau0.1", "ptx"))
+    assert with_ptx["text_loss"][1] + 2 < without["text_loss"][1] < without["text_loss"][0]
+    assert with_ptx["held"][1][1] > without["held"][1][1] - 10
