@@ -46,9 +46,9 @@ def test_nothing_can_be_flipped_before_a_guess(player, trees):
     assert covered.root.locator(".km-film button:enabled").count() == 0
     covered.lock(steps=3, confidence=50)
     assert agrees(covered, trees["shop", "believes failures"], "2:error")
-    assert (
-        "It is" in covered.root.locator(".km-guess").inner_text() or "4 of 11" in covered.root.locator(".km-guess").inner_text()
-    )
+    assert "4 of 11." in covered.root.locator(".km-guess").inner_text()
+    flipped, film = (covered.root.locator(which).bounding_box() for which in (".km-film-flipped", ".km-film"))
+    assert film["x"] - 1 <= flipped["x"] < film["x"] + film["width"], "the flipped frame is in sight"
 
 
 def test_each_flip_shows_the_recorded_run(player, trees):

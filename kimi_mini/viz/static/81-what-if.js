@@ -78,7 +78,10 @@
         question: `Guess first: this run is good. Now its last call, the order, gets no answer and nothing is done. The agent goes on. How many of the ${run.items.length} items of the rubric fail?`,
         min: 0, max: run.items.length, step: 1, start: 1, within: "half an item", show: String,
         answer: () => `${failed} of ${run.items.length}.`,
-        then: () => stage.set({ habit: "believes failures", server: "shop", flips: "2:error" }),
+        then: () => {
+          stage.set({ habit: "believes failures", server: "shop", flips: "2:error" });
+          stage.film.scrollLeft = stage.film.querySelector(".km-film-flipped").offsetLeft - stage.film.offsetLeft;
+        },
       };
     },
 
