@@ -72,7 +72,7 @@
     draw("held", run.held, "km-reward-fill");
     if (revealed && run.control.length > 1) {
       const [step, share] = run.control.at(-1);
-      marks.text("control-name", x(step) - 12, Math.min(base - 6, y(share) + 22), "control: more examples, same time", { anchor: "end", within: width, className: "km-quiet km-halo" });
+      marks.text("control-name", x(step) - 52, Math.min(base - 6, y(share) + 22), "control: more examples, same time", { anchor: "end", within: width, className: "km-quiet km-halo" });
     }
     if (guess) {
       marks.flag("guess", x(data.span) - 16, y(guess.value / 100), 24);
