@@ -32,19 +32,6 @@ def names():
     torch.set_num_threads(threads)
 
 
-def test_table_and_headings_of_the_notebook_say_what_the_specification_says():
-    text = "\n".join(CELLS.values())
-    for number, exercise in enumerate(SPEC.exercises, 1):
-        difficulty = getattr(exercise, "difficulty", None)
-        cell = f"{difficulty} of 3" if difficulty else ""
-        assert f"| {number}. {exercise.title} | {exercise.minutes} | {cell} | {exercise.points} |" in text
-        rated = f", difficulty {cell}" if difficulty else ""
-        points = f"{exercise.points} point{'s' * (exercise.points > 1)}"
-        heading = f"## {number}. {exercise.title}\n\n*{exercise.minutes} planned minutes{rated}, {points}"
-        assert heading in text
-    assert sum(exercise.minutes for exercise in SPEC.exercises) == 115
-
-
 def test_on_a_frozen_layer_one_speed_is_too_slow_and_one_swings(names, capsys):
     assert "the load swings" in CELLS["bias-use-after"]
     names["lab"]._passed |= {"router", "move_bias"}

@@ -27,18 +27,6 @@ def names(monkeypatch):
     torch.set_num_threads(threads)
 
 
-def test_table_and_headings_of_the_notebook_say_what_the_specification_says():
-    text = "\n".join(CELLS.values())
-    for number, exercise in enumerate(SPEC.exercises, 1):
-        difficulty = getattr(exercise, "difficulty", None)
-        cell = f"{difficulty} of 3" if difficulty else ""
-        assert f"| {number}. {exercise.title} | {exercise.minutes} | {cell} | {exercise.points} |" in text
-        rated = f", difficulty {cell}" if difficulty else ""
-        points = f"{exercise.points} point{'s' * (exercise.points > 1)}"
-        assert f"## {number}. {exercise.title}\n\n*{exercise.minutes} planned minutes{rated}, {points}" in text
-    assert sum(exercise.minutes for exercise in SPEC.exercises) == 90
-
-
 def test_the_packages_own_frame_is_healthy(names, capsys):
     exec(CELLS["diagnose-use"], names)
     assert "verdict: healthy" in capsys.readouterr().out

@@ -23,18 +23,6 @@ def names():
     torch.set_num_threads(threads)
 
 
-def test_table_and_headings_of_the_notebook_say_what_the_specification_says():
-    text = "\n".join(CELLS.values())
-    for number, exercise in enumerate(SPEC.exercises, 1):
-        difficulty = getattr(exercise, "difficulty", None)
-        cell = f"{difficulty} of 3" if difficulty else ""
-        assert f"| {number}. {exercise.title} | {exercise.minutes} | {cell} | {exercise.points} |" in text
-        rated = f", difficulty {cell}" if difficulty else ""
-        points = f"{exercise.points} point{'s' * (exercise.points > 1)}"
-        assert f"## {number}. {exercise.title}\n\n*{exercise.minutes} planned minutes{rated}, {points}" in text
-    assert sum(exercise.minutes for exercise in SPEC.exercises) == 100
-
-
 @pytest.mark.parametrize("cell", ["chunks-use", "faithful-use", "budget-use", "accuracy-use", "landing-use"])
 def test_use_cells_show_what_they_say(names, cell, capsys):
     exec(CELLS[cell], names)
