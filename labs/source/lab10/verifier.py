@@ -216,12 +216,6 @@ VERIFIER = Coding(
                     "lambda: Fraction(left // right)}",
                     "9/2 was taken for 4. The division is exact.",
                 ),
-                Mistake(
-                    "no division",
-                    "ast.Div: lambda: left / right}",
-                    "}",
-                    "A division that comes out even was refused.",
-                ),
             ),
             besides=("integer division", "evaluates model text as code"),
         ),
@@ -239,12 +233,6 @@ VERIFIER = Coding(
                 "        return max(my_verify(prompt, one, numbers, target) for one in tries)\n    last = tries[0]",
             ),
             also=(
-                Mistake(
-                    "the last alone",
-                    '.split(",")[-2:]',
-                    '.split(",")[-1:]',
-                    "Only the last try was marked. The last two count.",
-                ),
                 Mistake(
                     "all of them",
                     '.split(",")[-2:]',
@@ -275,12 +263,6 @@ VERIFIER = Coding(
                     "else 0.1 * fair",
                     "else 0.1",
                     "An answer with other numbers got a tenth. The form includes the numbers.",
-                ),
-                Mistake(
-                    "nothing for the form",
-                    "else 0.1 * fair",
-                    "else 0.0",
-                    "The right numbers and a wrong value get 0.1.",
                 ),
             ),
         ),
