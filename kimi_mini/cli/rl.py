@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    import torch
+
     from ..rl.climb import CLIMB, climb_task, more_sft, start_in
     from ..rl.loop import Learning, reinforce
 
@@ -39,6 +41,7 @@ def run(args: argparse.Namespace) -> None:
     config = dataclasses.replace(CLIMB, steps=args.steps, seed=args.seed, loss=args.loss, tau=args.tau)
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; expected a folder to keep the run in")
+    torch.set_num_threads(1)  # MINI is small: a second thread mostly waits, and on a busy machine the first one with it
     print(f"a light SFT of MINI, then {config.steps} iterations of RL -> {out}", flush=True)
     start = start_in(out, task, config)
     reinforce(start.model, start.tokenizer, task, config, out)
