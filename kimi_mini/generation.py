@@ -143,15 +143,20 @@ def _decode(
 def _prefill(model: KimiMini, prompts: list[list[int]], max_new_tokens: int) -> tuple[Tensor, LatentCache]:
     """Read all prompts at once: the hidden state of each one's last token, hidden_BD, and the filled cache."""
     device, dtype = model.embed.weight.device, model.compute_dtype or model.embed.weight.dtype
-    lengths = [len(prompt) for prompt in prompts]
+    cache = LatentCache(model.config, len(prompts), max(map(len, prompts)) + max_new_tokens - 1, dtype, device)
+    return read_last(model, prompts, cache), cache
+
+
+def read_last(model: KimiMini, prompts: list[list[int]], cache: LatentCache | None = None) -> Tensor:
+    """hidden_BD of each prompt's last token, all prompts in one pass; `cache` is filled on the way."""
+    device, lengths = model.embed.weight.device, [len(prompt) for prompt in prompts]
     longest = max(lengths)
     tokens_BT = torch.tensor([prompt + [0] * (longest - len(prompt)) for prompt in prompts], device=device)
     length_B = torch.tensor(lengths, device=device)
     padded = min(lengths) < longest  # without padding the prompts may take attention's shorter road
     mask_BT = torch.arange(longest, device=device) < length_B[:, None] if padded else None
-    cache = LatentCache(model.config, len(prompts), longest + max_new_tokens - 1, dtype, device)
     hidden_BTD, _ = model.trunk(tokens_BT, mask_BT, cache=cache)
-    return hidden_BTD[torch.arange(len(prompts), device=device), length_B - 1], cache
+    return hidden_BTD[torch.arange(len(prompts), device=device), length_B - 1]
 
 
 def sample(logits_BV: Tensor, temperature: float = 0.0, top_p: float = 1.0, generator: torch.Generator | None = None) -> Tensor:

@@ -21,7 +21,7 @@ import torch
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.optim import build_optimizer
 from kimi_mini.rl.climb import CLIMB, climb_task, light_sft
-from kimi_mini.rl.curriculum import Curriculum, held_out_problems
+from kimi_mini.rl.curriculum import held_out_problems, training_problems
 from kimi_mini.rl.step import rl_step
 from runs.output import made_here
 from runs.points import run_points
@@ -46,7 +46,7 @@ def record(point: Point, text: Corpus) -> dict[str, Any]:
     began, task = perf_counter(), climb_task()
     config = dataclasses.replace(CLIMB, seed=point.seed, passes=PASSES)
     start = light_sft(task, config)
-    pool = Curriculum(task, held_out_problems(task, config.held_out), config.pool, config.seed).pool
+    pool = training_problems(task, held_out_problems(task, config.held_out), config.pool, config.seed)
     pulls = []
     for tau in TAUS:
         policy = copy.deepcopy(start.model)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from ..chat import Parsed, compact, parse, parse_text, prompt
-from ..chat.template import ARGUMENTS, CALL_BEGIN, CALL_END, END, SECTION_BEGIN, SECTION_END
+from ..chat import Parsed, compact, parse, parse_text, prompt, template
 from ..generation import draw_answers
 from ..model import KimiMini
 from ..synth import Endpoint
@@ -39,10 +38,7 @@ class Player(Protocol):
 
 def written(content: str, calls: Sequence[tuple[str, str]], first: int) -> str:
     """A message in the wire format: content, and calls of (tool, arguments as text), numbered from `first`."""
-    made = [
-        f"{CALL_BEGIN}functions.{name}:{first + place}{ARGUMENTS}{text}{CALL_END}" for place, (name, text) in enumerate(calls)
-    ]
-    return content + (SECTION_BEGIN + "".join(made) + SECTION_END if made else "")
+    return template.written(content, [(f"functions.{tool}:{first + place}", text) for place, (tool, text) in enumerate(calls)])
 
 
 def turn_of(raw: str, cut: bool = False) -> Turn:
@@ -98,7 +94,7 @@ class ModelPlayer:
             if len(ids) + self.budget > self.model.config.max_position_embeddings:
                 return turn_of("", cut=True)
             (answer,) = draw_answers(
-                self.model, [ids], budgets=[self.budget], ends=(self.tokenizer.id(END),), temperature=self.temperature,
+                self.model, [ids], budgets=[self.budget], ends=(self.tokenizer.id(template.END),), temperature=self.temperature,
                 seed=seed + len(messages),
             )  # fmt: skip
             return Turn(self.tokenizer.decode(answer.tokens), parse(answer.tokens, self.tokenizer), not answer.finished)

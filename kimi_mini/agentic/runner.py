@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from ..chat import compact
@@ -135,7 +135,3 @@ class _Episode:
 def valid(run: Trajectory) -> bool:
     """Whether a run is well formed: every call could be read, and it came to an end by itself."""
     return run.malformed == 0 and run.end in ("finished", "impatient")
-
-
-def count_calls(runs: Sequence[Trajectory]) -> int:
-    return sum(len(run.calls) for run in runs)

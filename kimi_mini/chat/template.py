@@ -6,7 +6,7 @@ The spelling is that of Kimi K2's repository (docs/tool_call_guidance.md); appen
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 MARKERS = {"system": "<|im_system|>", "tool": "<|im_system|>", "user": "<|im_user|>", "assistant": "<|im_assistant|>"}
@@ -48,14 +48,20 @@ def message_pieces(message: Message) -> list[Piece]:
         raise ValueError(f"role = {role!r} will not do; expected {', '.join(MARKERS)}")
     if role == "tool":
         content = f"## Return of {message['tool_call_id']}\n{content}"
-    return [(MARKERS[role], True), (role, False), (MIDDLE, True), (content, False), *_calls(message), (END, True)]
+    calls = section([(call["id"], compact(call["arguments"])) for call in message.get("tool_calls", ())])
+    return [(MARKERS[role], True), (role, False), (MIDDLE, True), (content, False), *calls, (END, True)]
 
 
-def _calls(message: Message) -> Iterator[Piece]:
-    calls = message.get("tool_calls", ())
-    if calls:
-        yield SECTION_BEGIN, True
-        for call in calls:
-            yield from ((CALL_BEGIN, True), (call["id"], False), (ARGUMENTS, True))
-            yield from ((compact(call["arguments"]), False), (CALL_END, True))
-        yield SECTION_END, True
+def section(calls: Sequence[tuple[str, str]]) -> list[Piece]:
+    """The pieces of calls of (id, arguments as text), which need not be JSON; none where there are none."""
+    made = [
+        piece
+        for name, text in calls
+        for piece in ((CALL_BEGIN, True), (name, False), (ARGUMENTS, True), (text, False), (CALL_END, True))
+    ]
+    return [(SECTION_BEGIN, True), *made, (SECTION_END, True)] if made else []
+
+
+def written(content: str, calls: Sequence[tuple[str, str]]) -> str:
+    """What an assistant writes for this content and these calls of (id, arguments as text), without the closing marker."""
+    return content + "".join(text for text, _ in section(calls))

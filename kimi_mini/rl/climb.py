@@ -23,7 +23,7 @@ from ..tokenizer import Tokenizer
 from ..train import Dialogue, TrainConfig, sft
 from ..whole import write_whole
 from .config import RLConfig
-from .curriculum import Curriculum, held_out_problems
+from .curriculum import held_out_problems, training_problems
 from .tasks.rising import Rising
 from .types import Problem, Task
 
@@ -87,5 +87,5 @@ def more_sft(start: Start, task: Task, config: RLConfig, times: float) -> int:
 
 
 def _gold_of_pool(task: Task, config: RLConfig) -> list[Dialogue]:
-    pool = Curriculum(task, held_out_problems(task, config.held_out), config.pool, config.seed).pool
-    return gold_dialogues(task, pool)
+    held_out = held_out_problems(task, config.held_out)
+    return gold_dialogues(task, training_problems(task, held_out, config.pool, config.seed))

@@ -14,6 +14,7 @@ import torch
 
 from ..chat import prompt
 from ..checks import require
+from ..generation import read_last
 from ..model import KimiMini
 from ..synth import Endpoint
 from ..tokenizer import Tokenizer
@@ -102,13 +103,7 @@ class ModelCritic:
         found = [0.0] * len(prompts)
         for start in range(0, len(order), self.rows):
             places = order[start : start + self.rows]
-            length_B = torch.tensor([len(prompts[place]) for place in places])
-            tokens_BT = torch.zeros(len(places), int(length_B.max()), dtype=torch.long)
-            for row, place in enumerate(places):
-                tokens_BT[row, : length_B[row]] = torch.tensor(prompts[place])
-            mask_BT = torch.arange(tokens_BT.shape[1]) < length_B[:, None]
-            hidden_BTD, _ = self.model.trunk(tokens_BT, None if mask_BT.all() else mask_BT)
-            logits_BV = self.model.logits(hidden_BTD[torch.arange(len(places)), length_B - 1])
+            logits_BV = self.model.logits(read_last(self.model, [prompts[place] for place in places]))
             for place, chance in zip(places, logits_BV[:, letters].softmax(1)[:, 0].tolist(), strict=True):
                 found[place] = chance
         return found

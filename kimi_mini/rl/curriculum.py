@@ -20,6 +20,11 @@ def held_out_problems(task: Task, count: int) -> list[Problem]:
     return _different(task, count, 0, set())
 
 
+def training_problems(task: Task, held_out: Sequence[Problem], size: int, seed: int) -> list[Problem]:
+    """`size` different problems, none of them held out; each seed has its own. Raises ValueError where the task has fewer."""
+    return _different(task, size, _TRAINING_SEEDS * (1 + seed), {problem.id for problem in held_out})
+
+
 class Curriculum:
     """A pool of `size` problems, none of them held out, and of each the share of right answers when it was last drawn.
 
@@ -28,8 +33,7 @@ class Curriculum:
     """
 
     def __init__(self, task: Task, held_out: Sequence[Problem], size: int, seed: int, prefer_half: bool = True) -> None:
-        taken = {problem.id for problem in held_out}
-        self.pool = _different(task, size, _TRAINING_SEEDS * (1 + seed), taken)
+        self.pool = training_problems(task, held_out, size, seed)
         self.seed, self.prefer_half = seed, prefer_half
         self.solved = torch.full((size,), 0.5, dtype=torch.float64)
         self.draws = 0

@@ -68,11 +68,12 @@ class World(ABC):
         fault = schema_fault(arguments, tool.parameters)
         if fault:
             return Result(False, fault)
-        before = self._saved()
+        before = None if tool.reads else self._saved()
         try:
             return Result(True, self._do(name, arguments))
         except Refused as refusal:
-            self._restore(before)
+            if not tool.reads:
+                self._restore(before)
             return Result(False, str(refusal))
 
     def state(self) -> dict[str, Any]:

@@ -1,11 +1,7 @@
 """Many runs: nothing twice after any stop, filters that count, records that others read, servers that misbehave."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
@@ -29,8 +25,8 @@ from kimi_mini.agentic.users import PERSONAS
 from kimi_mini.chat import encode, render
 from kimi_mini.cli import main
 from kimi_mini.corpus import load_tokenizer
-from kimi_mini.dev import ROOT
 from kimi_mini.synth import OpenAIEndpoint
+from tests.stopped import stop_command
 
 SMALL = Settings(12, worlds=("calendar", "files"))
 
@@ -205,14 +201,7 @@ def test_the_command_is_killed_and_goes_on_to_the_same_end(tmp_path, stop):
     out = ["trajectories", "--out", str(tmp_path / "out.jsonl")]
     arguments = [*out, "--count", "60", "--seed", "3", "--worlds", "shop", "files"]
     log = tmp_path / "out.log.jsonl"
-    restore = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    code = restore + "import sys; from kimi_mini.cli import main; sys.exit(main(sys.argv[1:]))"
-    process = subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT, stderr=subprocess.DEVNULL)
-    while not log.exists() or log.read_bytes().count(b"\n") < 8:
-        assert process.poll() is None
-        time.sleep(0.005)
-    os.kill(process.pid, stop)
-    assert process.wait(30) == (-9 if stop == signal.SIGKILL else 130)
+    stop_command(arguments, log, 8, stop, 30)
     kept = log.read_bytes()
     assert kept.count(b"\n") < 60
     assert main(arguments) == 0

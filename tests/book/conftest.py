@@ -41,6 +41,13 @@ class Visual:
         self.choose("confidence", confidence)
         self.control("lock").click()
 
+    def check_fits(self, width):
+        """Nothing makes the page wider than `width`, and no label of the picture leaves it."""
+        assert self.page.evaluate("document.documentElement.scrollWidth") <= width
+        for text in self.root.locator(".km-picture text").all():
+            edges = text.bounding_box()
+            assert edges["x"] >= 0 and edges["x"] + edges["width"] <= width, text.text_content()
+
     @property
     def title(self):
         return self.root.locator(".km-title").inner_text()

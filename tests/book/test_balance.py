@@ -90,7 +90,4 @@ def test_fewer_devices_are_calmer_with_the_same_routes(visual_at):
 def test_it_fits_a_phone(visual_at, name, dark):
     shown = visual_at(PAGE, name, width=PHONE, dark=dark)
     shown.control("skip").click()
-    assert shown.page.evaluate("document.documentElement.scrollWidth") <= PHONE
-    for text in shown.root.locator(".km-picture text").all():
-        edges = text.bounding_box()
-        assert edges["x"] >= 0 and edges["x"] + edges["width"] <= PHONE, text.text_content()
+    shown.check_fits(PHONE)

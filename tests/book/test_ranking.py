@@ -52,10 +52,7 @@ def test_every_table_is_on_the_page_with_its_stars_and_daggers(page_at):
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_it_fits_a_phone(machine, dark):
     shown = machine(width=PHONE, dark=dark)
-    assert shown.page.evaluate("document.documentElement.scrollWidth") <= PHONE
-    for text in shown.root.locator(".km-picture text").all():
-        edges = text.bounding_box()
-        assert edges["x"] >= 0 and edges["x"] + edges["width"] <= PHONE, text.text_content()
+    shown.check_fits(PHONE)
     for button in shown.root.locator(".km-shelf button").all():
         assert button.bounding_box()["height"] >= 44
     ink, ground = shown.page.evaluate(

@@ -79,7 +79,4 @@ def test_smoothing_hides_the_spike_and_the_count_says_so(visual_at, recording):
 def test_it_fits_a_phone(visual_at, name, dark):
     shown = visual_at(PAGE, name, width=PHONE, dark=dark)
     shown.control("skip").click()
-    assert shown.page.evaluate("document.documentElement.scrollWidth") <= PHONE
-    for text in shown.root.locator(".km-picture text").all():
-        edges = text.bounding_box()
-        assert edges["x"] >= 0 and edges["x"] + edges["width"] <= PHONE, text.text_content()
+    shown.check_fits(PHONE)

@@ -1,9 +1,9 @@
 """Lab 6: its table says what the specification says, and what its notebook says of its own runs is what they do."""
 
 import pytest
-import torch
 
 from labs.course.find import load_notebook, load_spec
+from tests.labs.notebooks import worked
 
 SPEC = load_spec("lab06")
 CELLS = {cell.id: cell.source for cell in load_notebook("lab06").cells}
@@ -12,15 +12,9 @@ CELLS = {cell.id: cell.source for cell in load_notebook("lab06").cells}
 @pytest.fixture(scope="module")
 def names():
     """What the cells before the runs define, with the package's functions for a student's."""
-    threads = torch.get_num_threads()
-    known = {}
-    practice = [cell for cell in CELLS if cell.endswith("-practice")]
-    for cell in ("setup", "imports", *practice, "teach"):
-        exec(CELLS[cell], known)
-    known["lab"]._passed |= {exercise.name for exercise in SPEC.exercises}
-    known["lab"].answers["other_words"] = {"value": 40}
-    yield known
-    torch.set_num_threads(threads)
+    with worked(CELLS, SPEC, "teach") as known:
+        known["lab"].answers["other_words"] = {"value": 40}
+        yield known
 
 
 @pytest.mark.parametrize("cell", ["chunks-use", "faithful-use", "budget-use", "accuracy-use", "landing-use"])

@@ -1,9 +1,9 @@
 """Lab 9: its table says what the specification says, and what its notebook says of its own runs is what they do."""
 
 import pytest
-import torch
 
 from labs.course.find import load_notebook, load_spec
+from tests.labs.notebooks import worked
 
 SPEC = load_spec("lab09")
 CELLS = {cell.id: cell.source for cell in load_notebook("lab09").cells}
@@ -12,16 +12,8 @@ CELLS = {cell.id: cell.source for cell in load_notebook("lab09").cells}
 @pytest.fixture(scope="module")
 def names():
     """What the cells before the students define, with the package's functions for a student's."""
-    threads = torch.get_num_threads()
-    known = {}
-    practice = [cell for cell in CELLS if cell.endswith("-practice")]
-    for cell in ("setup", "imports", *practice):
-        exec(CELLS[cell], known)
-    known["lab"]._passed |= {exercise.name for exercise in SPEC.exercises}
-    for cell in ("mask-use", "judge-use", "teach"):
-        exec(CELLS[cell], known)
-    yield known
-    torch.set_num_threads(threads)
+    with worked(CELLS, SPEC, "mask-use", "judge-use", "teach") as known:
+        yield known
 
 
 @pytest.mark.parametrize("cell", ["tool-use", "calls-use", "mask-use"])

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from labs.course.find import load_notebook, load_spec
+from tests.labs.notebooks import worked
 
 SPEC = load_spec("lab10")
 CELLS = {cell.id: cell.source for cell in load_notebook("lab10").cells}
@@ -12,16 +13,8 @@ CELLS = {cell.id: cell.source for cell in load_notebook("lab10").cells}
 @pytest.fixture(scope="module")
 def names():
     """What the cells before the climb define, with the package's functions for a student's."""
-    threads = torch.get_num_threads()
-    known = {}
-    practice = [cell for cell in CELLS if cell.endswith("-practice")]
-    for cell in ("setup", "imports", *practice):
-        exec(CELLS[cell], known)
-    known["lab"]._passed |= {exercise.name for exercise in SPEC.exercises}
-    for cell in ("verifier-use", "climb-code"):
-        exec(CELLS[cell], known)
-    yield known
-    torch.set_num_threads(threads)
+    with worked(CELLS, SPEC, "verifier-use", "climb-code") as known:
+        yield known
 
 
 @pytest.mark.parametrize("cell", ["verifier-use", "centred-use", "objective-use", "budget-use", "own"])

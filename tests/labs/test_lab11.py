@@ -4,23 +4,19 @@ import pytest
 import torch
 
 from labs.course.find import load_notebook, load_spec
+from tests.labs.notebooks import worked
 
 SPEC = load_spec("lab11")
 CELLS = {cell.id: cell.source for cell in load_notebook("lab11").cells}
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory):
-    """What all cells before the runs define, with the reference functions for a student's."""
-    known = {}
-    for cell in ("setup", "imports", *(cell for cell in CELLS if cell.endswith("-practice"))):
-        exec(CELLS[cell], known)
-    known["lab"]._passed |= {exercise.name for exercise in SPEC.exercises}
-    known["lab"].answers["frozen_praise"] = {"value": 70}
-    exec(CELLS["pairwise-use"], known)
-    exec(CELLS["ranks-use"], known)
-    exec(CELLS["actor"], known)
-    return known
+def names():
+    """What all cells and the runs define, with the reference functions for a student's."""
+    with worked(CELLS, SPEC, "pairwise-use", "ranks-use") as known:
+        known["lab"].answers["frozen_praise"] = {"value": 70}
+        exec(CELLS["actor"], known)
+        yield known
 
 
 def test_the_actor_begins_where_the_guess_says(names):

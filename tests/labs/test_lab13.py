@@ -4,6 +4,7 @@ import pytest
 
 from kimi_mini.evals.reported import TABLES
 from labs.course.find import load_notebook, load_spec
+from tests.labs.notebooks import worked
 
 SPEC = load_spec("lab13")
 CELLS = {cell.id: cell.source for cell in load_notebook("lab13").cells}
@@ -12,11 +13,8 @@ CELLS = {cell.id: cell.source for cell in load_notebook("lab13").cells}
 @pytest.fixture(scope="module")
 def names():
     """What the cells before the use cells define, with the package's functions for a student's."""
-    known = {}
-    for cell in ("setup", "imports", "means-practice", "gap-practice"):
-        exec(CELLS[cell], known)
-    known["lab"]._passed |= {exercise.name for exercise in SPEC.exercises}
-    return known
+    with worked(CELLS, SPEC) as known:
+        yield known
 
 
 def test_the_use_cells_show_the_two_means_and_the_missing_figure(names, capsys):

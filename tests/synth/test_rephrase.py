@@ -1,11 +1,8 @@
 """The pipeline: versions, verdicts, provenance; it goes on after a kill, and a server's moods cost nothing but time."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -13,9 +10,9 @@ import pytest
 from kimi_mini.cli import main
 from kimi_mini.corpus import facts
 from kimi_mini.corpus.draw import Draw
-from kimi_mini.dev import ROOT
 from kimi_mini.synth import Completion, EndpointError, OpenAIEndpoint, Programmatic, Settings, check, prompts, rephrase
 from kimi_mini.synth.prompts import PERSPECTIVES, STYLES
+from tests.stopped import stop_command
 
 TEXTS = {f"place {n}": facts.document(Draw("pipeline", n)).split("Question")[0].strip() for n in range(4)}
 
@@ -162,14 +159,7 @@ def test_the_command_is_killed_and_goes_on(tmp_path, server, stop):
     arguments = ["rephrase", str(tmp_path / "texts.jsonl"), "--out", str(tmp_path / "out.jsonl"), "--versions", "3"]
     arguments += ["--rewriter", server.url, "--model", "m", "--chunk", "60", "--workers", "2"]
     log = tmp_path / "out.log.jsonl"
-    restore = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    code = restore + "import sys; from kimi_mini.cli import main; sys.exit(main(sys.argv[1:]))"
-    process = subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT, stderr=subprocess.DEVNULL)
-    while not log.exists() or log.read_bytes().count(b"\n") < 5:
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.kill(process.pid, stop)
-    assert process.wait(20) == (-9 if stop == signal.SIGKILL else 130)
+    stop_command(arguments, log, 5, stop, 20)
     kept = [r for r in lines(log) if r["verdict"] == "accepted"]
     asked = len(server.requests)
     assert main(arguments) == 0

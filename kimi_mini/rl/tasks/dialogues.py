@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...chat import Parsed, compact, parse_text, render
-from ...chat.template import END
+from ...chat import Parsed, compact, parse_text
+from ...chat.template import END, written
 from ...checks import is_int, require
 from ...corpus.draw import Draw
 from ...tools import World
@@ -77,12 +77,9 @@ class ToolTask:
     def _written(self, calls: Any, states: str) -> str:
         """One message for each call, then a reply."""
         made = [
-            {"role": "assistant", "content": "", "tool_calls": [{"id": f"functions.{name}:{place}", "arguments": arguments}]}
-            for place, (name, arguments) in enumerate(calls)
+            written("", [(f"functions.{name}:{place}", compact(arguments))]) for place, (name, arguments) in enumerate(calls)
         ]
-        last = {"role": "assistant", "content": f"It is {states}." if states else "Done."}
-        opening = render([{"role": "assistant", "content": ""}]).removesuffix(END)
-        return "".join(render([message]).removeprefix(opening) for message in (*made, last))
+        return "".join(message + END for message in (*made, f"It is {states}." if states else "Done."))
 
 
 def answer_calls(world: World, parsed: Parsed, left: int) -> list[dict[str, Any]]:
