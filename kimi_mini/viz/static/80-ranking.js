@@ -111,7 +111,8 @@
     const own = key === "k2" ? "km-strong" : "";
     const ranked = mean !== null;
     marks.text(`name-${key}`, 0, y + 16, ranked ? `${place + 1}. ${model.name}` : model.name, { className: ranked ? own : "km-quiet" });
-    const said = ranked ? number(mean, 1) : missing.length ? `no figure: ${missing[0]}${missing.length > 1 ? ` +${missing.length - 1}` : ""}` : "not ranked";
+    const lacks = `${width < 420 ? "no" : "no figure:"} ${missing[0]}${missing.length > 1 ? ` +${missing.length - 1}` : ""}`; // beside the name on a phone
+    const said = ranked ? number(mean, 1) : missing.length ? lacks : "not ranked";
     marks.text(`mean-text-${key}`, width, y + 16, said, { anchor: "end", className: ranked ? "km-strong" : "km-quiet" });
     marks.rect(`line-${key}`, x(0), y + 34, x(100) - x(0), 2, "km-lane-line");
     if (ranked && error !== null && stage.state.intervals === "on") {
