@@ -4,7 +4,7 @@ import pytest
 
 from kimi_mini.labs import Lab, attempt, difference, store
 from labs.course import find
-from labs.course.bake import bake, function_of
+from labs.course.bake import bake, function_of, outcomes
 from labs.course.exercise import Coding, Guess, define
 from tests.labs.tiny import TINY
 
@@ -96,6 +96,20 @@ def test_a_known_mistake_fails_and_is_recognised(spec, exercise, variant, mistak
     assert not lab.check(variant.function, wrong)
     assert f"It looks like this: {mistake.hint}\n" in capsys.readouterr().out
     assert all(_fails(variant, wrong, seed) for seed in HIDDEN_SEEDS)
+
+
+def _tells_copies(exercise):
+    """Whether whoever hands in the practice version is told that theirs differs, whichever twist they have."""
+    for twist in exercise.twists:
+        *mistakes, copy = zip(*(case["mistakes"] for case in outcomes(exercise, twist)["cases"]), strict=True)
+        if copy in mistakes:  # the hint of a mistake that is the practice version comes first
+            return False
+    return True
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=_label)
+def test_a_copy_is_told_so_somewhere_in_every_lab_whatever_the_key(spec):
+    assert any(_tells_copies(exercise) for exercise in spec.coding)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=_label)

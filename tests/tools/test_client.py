@@ -50,9 +50,16 @@ def _from_the_root(monkeypatch):
     monkeypatch.chdir(ROOT)  # the server runs `python -m kimi_mini`
 
 
-def _children() -> list[int]:
+def _all_children() -> list[int]:
     run = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True)
     return [int(line.split()[0]) for line in run.stdout.splitlines() if "ps -o" not in line and "defunct" not in line]
+
+
+@pytest.fixture
+def children():
+    """`children()`: processes that this test has started; another test's browser is not among them."""
+    before = set(_all_children())
+    return lambda: [pid for pid in _all_children() if pid not in before]
 
 
 def _moody(**options) -> ToolClient:
@@ -60,11 +67,11 @@ def _moody(**options) -> ToolClient:
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_a_server_offers_what_the_world_has(name):
+def test_a_server_offers_what_the_world_has(name, children):
     with ToolClient.world(name, 2) as client:
         assert client.tools == make(name, 2).tools
         assert client.instructions == make(name, 2).policy
-    assert _children() == []
+    assert children() == []
 
 
 def test_a_call_over_the_wire_is_the_call_in_process():
@@ -78,11 +85,11 @@ def test_a_call_over_the_wire_is_the_call_in_process():
         assert [client.call(*call) for call in calls] == [world.call(*call) for call in calls]
 
 
-def test_a_killed_server_comes_back_with_all_that_was_done():
+def test_a_killed_server_comes_back_with_all_that_was_done(children):
     order = next(row["number"] for row in make("shop", 1).state()["orders"] if row["status"] == "pending")
     with ToolClient.world("shop", 1) as client:
         assert client.call("cancel_order", {"order": order}).ok
-        for pid in _children():
+        for pid in children():
             os.kill(pid, signal.SIGKILL)
         again = client.call("cancel_order", {"order": order})
         assert not again.ok and "is cancelled" in again.value and client.restarts_left == 2
@@ -112,11 +119,11 @@ def test_without_replay_a_lost_change_is_not_repeated(tmp_path):
     ],
     ids=["nonsense", "ends at once"],
 )
-def test_what_is_no_server_is_said_to_be_none(code, why):
+def test_what_is_no_server_is_said_to_be_none(code, why, children):
     start = time.monotonic()
     with pytest.raises(ToolServerError, match=why), ToolClient((sys.executable, "-c", code), starting=1, restarts=1):
         pass
-    assert time.monotonic() - start < 30 and _children() == []
+    assert time.monotonic() - start < 30 and children() == []
 
 
 def test_a_program_that_is_not_there_is_named():

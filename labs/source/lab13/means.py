@@ -186,12 +186,6 @@ MEANS = Coding(
             ("    means = {}\n", "    rows = [row for row in rows if row[0] >= 50]\n    means = {}\n"),
             also=(
                 Mistake(
-                    "small rows counted",
-                    "    rows = [row for row in rows if row[0] >= 50]\n",
-                    "",
-                    "Rows with fewer than 50 questions were counted.",
-                ),
-                Mistake(
                     "50 is small",
                     "if row[0] >= 50]",
                     "if row[0] > 50]",
@@ -230,12 +224,6 @@ MEANS = Coding(
                     "1 + sum(",
                     "sum(",
                     "Places begin at 0. The first is 1.",
-                ),
-                Mistake(
-                    "means, not places",
-                    "means = means | {model: places}",
-                    "means = means | {model: both}",
-                    "These are the means. What is asked for are the places.",
                 ),
             ),
             besides=("not divided by the questions", "weights ignored", "weights in both", "the two swapped"),
