@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch; several test processes share the cores
+os.environ.setdefault("TRITON_INTERPRET", "0" if Path("/dev/nvidiactl").exists() else "1")  # before triton, which reads it once
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts jobs in the background so; tests of Ctrl-C need it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

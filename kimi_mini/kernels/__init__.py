@@ -1,25 +1,41 @@
-"""The operations everything is made of. Each has a slow twin (`ref`), which is its definition, and a fast form (`torch`).
+"""The operations everything is made of. Each has a slow twin (`ref`), which is its definition, and fast forms.
 
     impl = "ref"     the definition, in plain torch; what a chapter prints
-    impl = "torch"   the same numbers by the fast formulation for CPUs and GPUs without Triton
-    impl = "auto"    the fastest form there is for these tensors
+    impl = "torch"   the same numbers by the fast formulation for CPUs and older GPUs
+    impl = "triton"  the same numbers by our own GPU kernels (sm_80 and later; or CPU tensors in Triton's interpreter)
+    impl = "auto"    the fastest form there is for these tensors, or what `using` says
 
 Legend: B batch, T query tokens, S key tokens, H heads, N query/key width, M value width, C latent, X latent + rotary key,
 E experts, K experts per token, D width, F expert width, V vocabulary.
 """
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
 
 from ..checks import require
-from . import attention_ref, attention_torch, grouped_mlp_ref, grouped_mlp_torch, newton_schulz_ref, newton_schulz_torch, rows
+from . import (
+    attention_ref,
+    attention_torch,
+    grouped_mlp_ref,
+    grouped_mlp_torch,
+    launch,
+    newton_schulz_ref,
+    newton_schulz_torch,
+    rows,
+)
 from .newton_schulz_ref import COEFFICIENTS as NEWTON_SCHULZ_COEFFICIENTS
 from .newton_schulz_ref import step_coefficients
 
-Impl = Literal["ref", "torch", "auto"]
+Impl = Literal["ref", "torch", "triton", "auto"]
 
 __all__ = [
     "NEWTON_SCHULZ_COEFFICIENTS",
+    "add_rms_norm",
     "attention",
     "cross_entropy",
     "grouped_mlp",
@@ -27,12 +43,54 @@ __all__ = [
     "newton_schulz",
     "rms_norm",
     "step_coefficients",
+    "using",
 ]
 
+# The module that holds each operation's Triton kernels, imported at the first use: triton is optional.
+_TRITON = {
+    "add_rms_norm": "rms_norm_triton",
+    "rms_norm": "rms_norm_triton",
+}
+_auto: Impl = "auto"
 
-def _pick(impl: Impl, ref: Callable, fast: Callable) -> Callable:
-    require(impl in ("ref", "torch", "auto"), "impl", impl, "'ref', 'torch' or 'auto'")
+
+@contextmanager
+def using(impl: Impl) -> Iterator[None]:
+    """Let "auto" mean `impl` inside the block, in every thread: how a whole model is made to run on one form.
+
+    Operations without a Triton form keep their fast torch one.
+    """
+    global _auto
+    require(impl in get_args(Impl), "impl", impl, " or ".join(map(repr, get_args(Impl))))
+    before, _auto = _auto, impl
+    try:
+        yield
+    finally:
+        _auto = before
+
+
+def _pick(op: str, impl: Impl, x: Tensor, ref: Callable, fast: Callable) -> Callable:
+    """The form of `op` for tensors like x."""
+    require(impl in get_args(Impl), "impl", impl, " or ".join(map(repr, get_args(Impl))))
+    if impl == "auto":
+        impl = _auto if _auto != "auto" else "triton" if launch.can_run_triton(x) else "torch"
+        impl = "torch" if impl == "triton" and op not in _TRITON else impl
+    if impl == "triton":
+        _check_triton(op, x)
+        return getattr(import_module(f".{_TRITON[op]}", __name__), op)
     return ref if impl == "ref" else fast
+
+
+def _check_triton(op: str, x: Tensor) -> None:
+    require(op in _TRITON, "impl", "triton", f"'ref' or 'torch' for {op}, which has no Triton form")
+    require(launch.has_triton(), "impl", "triton", "'ref' or 'torch' where triton is not installed")
+    ran = x.device.type == "cpu"
+    require(
+        not ran or launch.interpreting(), "impl", "triton",
+        "'ref' or 'torch' for CPU tensors (or TRITON_INTERPRET=1 in the environment from the start)",
+    )  # fmt: skip
+    formats = (torch.float32, *launch.HALF)
+    require(x.dtype in formats, f"{op}'s dtype", x.dtype, "float32, float16 or bfloat16 (float64: 'ref' or 'torch')")
 
 
 def attention(q_BTHN, k_BTHN, v_BTHM, *, scale, document_BT=None, impl: Impl = "auto"):
@@ -42,7 +100,7 @@ def attention(q_BTHN, k_BTHN, v_BTHM, *, scale, document_BT=None, impl: Impl = "
     `document_BT` holds 0 for padding and 1, 2, ... for packed documents; tokens see only their own document, and padding
     stays out of the maximum (-inf when nothing is left).
     """
-    run = _pick(impl, attention_ref.attention, attention_torch.attention)
+    run = _pick("attention", impl, q_BTHN, attention_ref.attention, attention_torch.attention)
     return run(q_BTHN, k_BTHN, v_BTHM, scale=scale, document_BT=document_BT)
 
 
@@ -51,13 +109,13 @@ def latent_attention(q_BTHX, cache_BSX, visible_BT, *, latent_dim, scale, impl: 
 
     `visible_BT` says how many cached positions each query may see (0: it is padding, its output is zero).
     """
-    run = _pick(impl, attention_ref.latent_attention, attention_torch.latent_attention)
+    run = _pick("latent_attention", impl, q_BTHX, attention_ref.latent_attention, attention_torch.latent_attention)
     return run(q_BTHX, cache_BSX, visible_BT, latent_dim=latent_dim, scale=scale)
 
 
 def grouped_mlp(x_TD, expert_TK, weight_TK, gate_up_E2FD, down_EDF, *, impl: Impl = "auto"):
     """The weighted sum of each token's chosen SwiGLU experts, `out_TD`."""
-    run = _pick(impl, grouped_mlp_ref.grouped_mlp, grouped_mlp_torch.grouped_mlp)
+    run = _pick("grouped_mlp", impl, x_TD, grouped_mlp_ref.grouped_mlp, grouped_mlp_torch.grouped_mlp)
     return run(x_TD, expert_TK, weight_TK, gate_up_E2FD, down_EDF)
 
 
@@ -67,15 +125,20 @@ def newton_schulz(x_AB, *, steps=5, coefficients="muon", dtype=None, eps=1e-7, i
     `coefficients` names a row of NEWTON_SCHULZ_COEFFICIENTS; `dtype` is the format of the iteration (default: that of x).
     A zero matrix stays zero.
     """
-    run = _pick(impl, newton_schulz_ref.newton_schulz, newton_schulz_torch.newton_schulz)
+    run = _pick("newton_schulz", impl, x_AB, newton_schulz_ref.newton_schulz, newton_schulz_torch.newton_schulz)
     return run(x_AB, steps=steps, coefficients=coefficients, dtype=dtype, eps=eps)
 
 
 def rms_norm(x_D, weight_D, eps, *, impl: Impl = "auto"):
     """x / rms(x) * weight over the last axis; statistics in at least fp32."""
-    return _pick(impl, rows.rms_norm_ref, rows.rms_norm_torch)(x_D, weight_D, eps)
+    return _pick("rms_norm", impl, x_D, rows.rms_norm_ref, rows.rms_norm_torch)(x_D, weight_D, eps)
+
+
+def add_rms_norm(x_D, residual_D, weight_D, eps, *, impl: Impl = "auto"):
+    """The sum of x and residual, normed and as it is: `(rms_norm(x + residual), x + residual)`; one trip over memory."""
+    return _pick("add_rms_norm", impl, x_D, rows.add_rms_norm_ref, rows.add_rms_norm_torch)(x_D, residual_D, weight_D, eps)
 
 
 def cross_entropy(logits_TV, target_T, *, impl: Impl = "auto"):
     """Sum of -log softmax(logits)[target] over targets that are not -100, in nats and at least fp32."""
-    return _pick(impl, rows.cross_entropy_ref, rows.cross_entropy_torch)(logits_TV, target_T)
+    return _pick("cross_entropy", impl, logits_TV, rows.cross_entropy_ref, rows.cross_entropy_torch)(logits_TV, target_T)

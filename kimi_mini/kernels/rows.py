@@ -21,6 +21,16 @@ def rms_norm_torch(x_D: Tensor, weight_D: Tensor, eps: float) -> Tensor:
     return F.rms_norm(x_D, x_D.shape[-1:], weight_D.to(x_D.dtype), eps)
 
 
+def add_rms_norm_ref(x_D: Tensor, residual_D: Tensor, weight_D: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    sum_D = x_D + residual_D
+    return rms_norm_ref(sum_D, weight_D, eps), sum_D
+
+
+def add_rms_norm_torch(x_D: Tensor, residual_D: Tensor, weight_D: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    sum_D = x_D + residual_D
+    return rms_norm_torch(sum_D, weight_D, eps), sum_D
+
+
 def cross_entropy_ref(logits_TV: Tensor, target_T: Tensor) -> Tensor:
     counted = target_T != IGNORE
     log_probs = torch.log_softmax(logits_TV[counted].to(at_least_fp32(logits_TV.dtype)), dim=-1)

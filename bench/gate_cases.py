@@ -1,0 +1,44 @@
+"""What the offline gate compiles: each operation at the shapes of MINI, Moonlight and K2, on tensors without memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from kimi_mini import kernels
+
+CASES: dict[str, Callable[[], object]] = {}
+BF16, FP16, FP32 = torch.bfloat16, torch.float16, torch.float32
+
+
+def empty(*shape: int, dtype: torch.dtype = BF16, grad: bool = True) -> Tensor:
+    """A tensor of device "meta" that asks for a gradient."""
+    return torch.empty(shape, dtype=dtype, device="meta", requires_grad=grad and dtype.is_floating_point)
+
+
+def backward(*outputs: Tensor) -> None:
+    """Run the backward pass of those outputs that have one."""
+    wanted = [out for out in outputs if out.requires_grad]
+    torch.autograd.backward(wanted, [torch.empty_like(out) for out in wanted])
+
+
+def case(name: str) -> Callable[[Callable[[], object]], Callable[[], object]]:
+    """Register a case under its name, "operation shape"."""
+
+    def register(run: Callable[[], object]) -> Callable[[], object]:
+        CASES[name] = run
+        return run
+
+    return register
+
+
+def _norms(width: int, dtype: torch.dtype) -> None:
+    x, weight = empty(16_384, width, dtype=dtype), empty(width, dtype=FP32)
+    backward(kernels.rms_norm(x, weight, 1e-6, impl="triton"))
+    backward(*kernels.add_rms_norm(x, empty(16_384, width, dtype=dtype), weight, 1e-6, impl="triton"))
+
+
+for _name, _width, _dtype in (("K2", 7168, BF16), ("Moonlight", 2048, BF16), ("MINI", 192, BF16), ("K2 fp32", 7168, FP32)):
+    case(f"rms_norm {_name}")(lambda width=_width, dtype=_dtype: _norms(width, dtype))
