@@ -1,0 +1,111 @@
+"""The offline gate (row B2): every kernel passes for GPUs that are not here, and a bad kernel would not."""
+
+import ast
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+KERNELS = ROOT / "kimi_mini" / "kernels"
+ENVIRONMENT = {**os.environ, "TRITON_INTERPRET": "0"}  # the interpreter stands in for the compiler
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed: nothing compiled")
+
+
+def launched_kernels():
+    """module.name of every @triton.jit function that some code launches (the others are parts of those)."""
+    names = set()
+    for path in KERNELS.glob("*_triton*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        jitted = {
+            f.name for f in tree.body if isinstance(f, ast.FunctionDef) and "triton.jit" in map(ast.unparse, f.decorator_list)
+        }
+        launches = {
+            ast.unparse(n.func.value) for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Subscript)
+        }
+        names |= {f"{path.stem}.{name}" for name in jitted & launches}
+    return names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", [90, 80, 89])
+def test_every_kernel_passes(arch, tmp_path):
+    out = tmp_path / "gate.json"
+    command = [sys.executable, "-m", "bench.gate", "--arch", str(arch), "--json", str(out)]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=580)
+    assert done.returncode == 0, done.stdout + done.stderr
+    reports = json.loads(out.read_text(encoding="utf-8"))
+    assert {r["arch"] for r in reports} == {arch} and all(r["stack"] == 0 and r["registers"] > 0 for r in reports)
+    if arch == 90:
+        assert launched_kernels() - {r["kernel"] for r in reports} == set(), "kernels without a case in bench/gate_cases.py"
+
+
+BAD = """
+import sys
+import torch, triton, triton.language as tl
+from bench.gate import reports
+
+@triton.jit
+def product(a, b, c, N: tl.constexpr, M: tl.constexpr, K: tl.constexpr):
+    m, n, k = tl.arange(0, M), tl.arange(0, N), tl.arange(0, K)
+    tl.store(c + m[:, None] * N + n, tl.dot(tl.load(a + m[:, None] * K + k), tl.load(b + k[:, None] * N + n)))
+
+@triton.jit
+def hoard(x, N: tl.constexpr):
+    at = tl.arange(0, N)
+    value = tl.load(x + at)
+    for i in range(3):
+        value = value - tl.max(value, 0)  # all of it, in one warp's registers
+    tl.store(x + at, value)
+
+def run(kernel, grid=(1,), warps=4, **sizes):
+    a, c = torch.empty(1, dtype=torch.bfloat16, device="meta"), torch.empty(1, device="meta")
+    return lambda: kernel[grid](*((a, a, c) if kernel is product else (c,)), **sizes, num_warps=warps)
+
+CASES = {
+    "good": run(product, M=64, N=64, K=64),
+    "thin": run(product, M=16, N=16, K=32),
+    "big": run(product, M=256, N=256, K=256, warps=8),
+    "hoard": run(hoard, N=32768, warps=1),
+    "grid": run(product, grid=(1, 70_000), M=64, N=64, K=64),
+}
+for report in reports(CASES, (90,)):
+    print(report.case, "|", "; ".join(report.faults()))
+
+def waits():
+    torch.ones(1, device="meta").item()
+try:
+    reports({"waits": waits}, (90,))
+except RuntimeError as error:
+    print("waits |", error)
+"""
+
+
+def test_bad_kernels_do_not_pass(tmp_path):
+    path = tmp_path / "bad.py"
+    path.write_text(BAD, encoding="utf-8")
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, str(path)], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    faults = dict(line.split(" | ", 1) if " | " in line else (line.split(" |")[0], "") for line in done.stdout.splitlines())
+    assert faults["good"].strip() == ""
+    assert "without wgmma" in faults["thin"]  # a quarter of the rows that wgmma multiplies at once
+    assert "of shared memory of 232448" in faults["big"]
+    assert "spills" in faults["hoard"]
+    assert "grid of (1, 70000)" in faults["grid"]
+    assert "meta" in faults["waits"]
+
+
+def test_the_interpreter_and_unknown_cases_are_refused():
+    for environment, arguments, message in (
+        ({**ENVIRONMENT, "TRITON_INTERPRET": "1"}, [], "unset it"),
+        (ENVIRONMENT, ["nothing"], "no case begins with"),
+    ):
+        command = [sys.executable, "-m", "bench.gate", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 2 and message in done.stderr
