@@ -42,3 +42,12 @@ def _norms(width: int, dtype: torch.dtype) -> None:
 
 for _name, _width, _dtype in (("K2", 7168, BF16), ("Moonlight", 2048, BF16), ("MINI", 192, BF16), ("K2 fp32", 7168, FP32)):
     case(f"rms_norm {_name}")(lambda width=_width, dtype=_dtype: _norms(width, dtype))
+
+
+def _route(experts: int, k: int, groups: int, open_groups: int) -> None:
+    how = {"k": k, "n_group": groups, "topk_group": open_groups, "normalise": True, "scale": 2.5}
+    backward(*kernels.route(empty(16_384, experts, dtype=FP32), empty(experts, dtype=FP32, grad=False), **how, impl="triton"))
+
+
+for _name, *_router in (("K2", 384, 8, 1, 1), ("DeepSeek-V3", 256, 8, 8, 4), ("Moonlight", 64, 6, 1, 1), ("MINI", 32, 4, 1, 1)):
+    case(f"route {_name}")(lambda router=_router: _route(*router))

@@ -26,15 +26,18 @@ from . import (
     launch,
     newton_schulz_ref,
     newton_schulz_torch,
+    router_ref,
     rows,
 )
 from .newton_schulz_ref import COEFFICIENTS as NEWTON_SCHULZ_COEFFICIENTS
 from .newton_schulz_ref import step_coefficients
+from .router_ref import Sorted
 
 Impl = Literal["ref", "torch", "triton", "auto"]
 
 __all__ = [
     "NEWTON_SCHULZ_COEFFICIENTS",
+    "Sorted",
     "add_rms_norm",
     "attention",
     "cross_entropy",
@@ -42,6 +45,8 @@ __all__ = [
     "latent_attention",
     "newton_schulz",
     "rms_norm",
+    "route",
+    "sort_by_expert",
     "step_coefficients",
     "using",
 ]
@@ -50,6 +55,7 @@ __all__ = [
 _TRITON = {
     "add_rms_norm": "rms_norm_triton",
     "rms_norm": "rms_norm_triton",
+    "route": "router_triton",
 }
 _auto: Impl = "auto"
 
@@ -89,8 +95,8 @@ def _check_triton(op: str, x: Tensor) -> None:
         not ran or launch.interpreting(), "impl", "triton",
         "'ref' or 'torch' for CPU tensors (or TRITON_INTERPRET=1 in the environment from the start)",
     )  # fmt: skip
-    formats = (torch.float32, *launch.HALF)
-    require(x.dtype in formats, f"{op}'s dtype", x.dtype, "float32, float16 or bfloat16 (float64: 'ref' or 'torch')")
+    known = x.dtype in (torch.float32, *launch.HALF) or not x.is_floating_point()
+    require(known, f"{op}'s dtype", x.dtype, "float32, float16 or bfloat16 (float64: 'ref' or 'torch')")
 
 
 def attention(q_BTHN, k_BTHN, v_BTHM, *, scale, document_BT=None, impl: Impl = "auto"):
@@ -117,6 +123,28 @@ def grouped_mlp(x_TD, expert_TK, weight_TK, gate_up_E2FD, down_EDF, *, impl: Imp
     """The weighted sum of each token's chosen SwiGLU experts, `out_TD`."""
     run = _pick("grouped_mlp", impl, x_TD, grouped_mlp_ref.grouped_mlp, grouped_mlp_torch.grouped_mlp)
     return run(x_TD, expert_TK, weight_TK, gate_up_E2FD, down_EDF)
+
+
+def route(logits_TE, selection_bias_E, *, k, n_group, topk_group, normalise, scale, impl: Impl = "auto"):
+    """Who answers for each token, and how loud: `(expert_TK, weight_TK, score_TE)` (DeepSeek-V3 report, equations 12-16).
+
+    Scores are sigmoids of the logits (fp32 or float64). The bias steers who is chosen and never the weights. With groups only
+    the `topk_group` of largest worth are open (the sum of a group's two best). A token's experts are distinct and stand in
+    falling order of score + bias; weights are scores, divided by the sum of the chosen if `normalise`, times `scale`.
+    """
+    E = logits_TE.shape[1]
+    require(1 <= k <= E, "k", k, f"1 to {E} experts")
+    require(E % n_group == 0 and (n_group == 1 or E // n_group >= 2), "n_group", n_group, f"groups of two or more of {E}")
+    enough = f"1 to n_group = {n_group}, so that k = {k} experts are open"
+    require(topk_group <= n_group and topk_group * (E // n_group) >= k, "topk_group", topk_group, enough)
+    run = _pick("route", impl, logits_TE, router_ref.route, router_ref.route)
+    how = {"k": k, "n_group": n_group, "topk_group": topk_group, "normalise": normalise, "scale": scale}
+    return run(logits_TE, selection_bias_E, **how)
+
+
+def sort_by_expert(expert_TK, n_experts, *, impl: Impl = "auto") -> Sorted:
+    """The assignments in the order of their experts, stable, and where each expert's share ends: `Sorted(order_A, ends_E)`."""
+    return _pick("sort_by_expert", impl, expert_TK, router_ref.sort_by_expert, router_ref.sort_by_expert)(expert_TK, n_experts)
 
 
 def newton_schulz(x_AB, *, steps=5, coefficients="muon", dtype=None, eps=1e-7, impl: Impl = "auto"):

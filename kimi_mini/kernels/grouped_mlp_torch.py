@@ -8,12 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .router_ref import sort_by_expert
+
 
 def grouped_mlp(x_TD: Tensor, expert_TK: Tensor, weight_TK: Tensor, gate_up_E2FD: Tensor, down_EDF: Tensor) -> Tensor:
     n_experts = down_EDF.shape[0]
-    order = expert_TK.reshape(-1).argsort(stable=True)
+    order, ends_E = sort_by_expert(expert_TK, n_experts)
     token = order // expert_TK.shape[1]
-    ends_E = torch.bincount(expert_TK.reshape(-1), minlength=n_experts).cumsum(0).to(torch.int32)
     if x_TD.device.type == "cpu" and 0 < order.numel() < n_experts and not torch.is_grad_enabled():
         matmul = _hit_mm  # decoding: most experts have no token
     else:

@@ -39,22 +39,12 @@ class Router(nn.Module):
 
     def forward(self, x_TD: Tensor) -> Routing:
         wide = at_least_fp32(x_TD.dtype)
-        score_TE = torch.sigmoid(F.linear(x_TD.to(wide), self.weight.to(wide)))
-        choice_TE = score_TE.detach() + self.selection_bias
-        if self.n_group > 1:
-            choice_TE = self._keep_best_groups(choice_TE)
-        expert_TK = choice_TE.topk(self.k, dim=-1).indices
-        weight_TK = score_TE.gather(1, expert_TK)
-        if self.normalise:
-            weight_TK = weight_TK / (weight_TK.sum(-1, keepdim=True) + 1e-20)
-        return Routing(expert_TK, weight_TK * self.scale, score_TE)
-
-    def _keep_best_groups(self, choice_TE: Tensor) -> Tensor:
-        # A group is worth the sum of its two best; closed groups get -inf (0 could still win against negative choices).
-        choice_TGe = choice_TE.unflatten(-1, (self.n_group, -1))
-        worth_TG = choice_TGe.topk(2, dim=-1).values.sum(-1)
-        open_TG = torch.zeros_like(worth_TG, dtype=torch.bool).scatter_(1, worth_TG.topk(self.topk_group, -1).indices, True)
-        return choice_TGe.masked_fill(~open_TG[..., None], float("-inf")).flatten(-2)
+        logits_TE = F.linear(x_TD.to(wide), self.weight.to(wide))
+        routed = kernels.route(
+            logits_TE, self.selection_bias, k=self.k, n_group=self.n_group, topk_group=self.topk_group,
+            normalise=self.normalise, scale=self.scale,
+        )  # fmt: skip
+        return Routing(*routed)
 
     def _apply(self, fn, recurse: bool = True):
         # .half() and .bfloat16() must not round the bias: its steps of 0.001 would vanish.
@@ -127,7 +117,10 @@ class MoE(nn.Module):
         x_TD = x_BTD.flatten(0, 1)
         routing = self.router(x_TD)
         y_TD = self.experts(x_TD, routing) + self.shared(x_TD)
-        counted_TK = routing.expert_TK if real_BT is None else routing.expert_TK[real_BT.flatten()]
-        expert_load_E = torch.bincount(counted_TK.flatten(), minlength=len(self.router.selection_bias))
+        counted_TK = torch.ones_like(routing.expert_TK)
+        if real_BT is not None:
+            counted_TK = counted_TK * real_BT.reshape(-1, 1)
+        load_E = counted_TK.new_zeros(len(self.router.selection_bias))  # not bincount, which makes a GPU wait
+        expert_load_E = load_E.scatter_add_(0, routing.expert_TK.flatten(), counted_TK.flatten())
         loss = sequence_balance_loss(routing, x_BTD.shape[:2], real_BT) if balance_loss else None
         return y_TD.view_as(x_BTD), expert_load_E, loss
