@@ -51,3 +51,30 @@ def _route(experts: int, k: int, groups: int, open_groups: int) -> None:
 
 for _name, *_router in (("K2", 384, 8, 1, 1), ("DeepSeek-V3", 256, 8, 8, 4), ("Moonlight", 64, 6, 1, 1), ("MINI", 32, 4, 1, 1)):
     case(f"route {_name}")(lambda router=_router: _route(*router))
+
+
+def _swiglu(tokens: int, width: int, dtype: torch.dtype) -> None:
+    gate, up = empty(tokens, 2 * width, dtype=dtype).chunk(2, -1)
+    backward(kernels.swiglu(gate, up, impl="triton"))
+    backward(kernels.swiglu(empty(tokens, width, dtype=dtype), empty(tokens, width, dtype=dtype), impl="triton"))
+
+
+for _name, _tokens, _width, _dtype in (
+    ("K2 dense", 8192, 18_432, BF16), ("K2 experts", 65_536, 2048, BF16), ("Moonlight", 49_152, 1408, BF16),
+    ("MINI", 8192, 64, BF16), ("K2 fp32", 8192, 2048, FP32),
+):  # fmt: skip
+    case(f"swiglu {_name}")(lambda tokens=_tokens, width=_width, dtype=_dtype: _swiglu(tokens, width, dtype))
+
+
+def _rope(heads: int, width: int, content: int, dtype: torch.dtype) -> None:
+    """The rotary part of the queries, as the model's view of it, and the one key that all heads share."""
+    tables = [empty(1, 4096, width // 2, dtype=dtype, grad=False) for _ in range(2)]
+    rotary = empty(2, 4096, heads, content + width, dtype=dtype)[..., content:]
+    backward(kernels.rope(rotary, *tables, impl="triton"))
+    backward(kernels.rope(empty(2, 4096, 1, width, dtype=dtype), *tables, impl="triton"))
+
+
+for _name, _heads, _width, _content, _dtype in (
+    ("K2", 64, 64, 128, BF16), ("Moonlight", 16, 64, 128, BF16), ("MINI", 6, 16, 32, BF16), ("K2 fp32", 64, 64, 128, FP32),
+):  # fmt: skip
+    case(f"rope {_name}")(lambda args=(_heads, _width, _content, _dtype): _rope(*args))

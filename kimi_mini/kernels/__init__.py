@@ -6,7 +6,7 @@
     impl = "auto"    the fastest form there is for these tensors, or what `using` says
 
 Legend: B batch, T query tokens, S key tokens, H heads, N query/key width, M value width, C latent, X latent + rotary key,
-E experts, K experts per token, D width, F expert width, V vocabulary.
+E experts, K experts per token, D width, F expert width, V vocabulary, R rotary width, P = R/2 pairs.
 """
 
 from collections.abc import Callable, Iterator
@@ -45,9 +45,11 @@ __all__ = [
     "latent_attention",
     "newton_schulz",
     "rms_norm",
+    "rope",
     "route",
     "sort_by_expert",
     "step_coefficients",
+    "swiglu",
     "using",
 ]
 
@@ -55,7 +57,9 @@ __all__ = [
 _TRITON = {
     "add_rms_norm": "rms_norm_triton",
     "rms_norm": "rms_norm_triton",
+    "rope": "rope_triton",
     "route": "router_triton",
+    "swiglu": "swiglu_triton",
 }
 _auto: Impl = "auto"
 
@@ -165,6 +169,19 @@ def rms_norm(x_D, weight_D, eps, *, impl: Impl = "auto"):
 def add_rms_norm(x_D, residual_D, weight_D, eps, *, impl: Impl = "auto"):
     """The sum of x and residual, normed and as it is: `(rms_norm(x + residual), x + residual)`; one trip over memory."""
     return _pick("add_rms_norm", impl, x_D, rows.add_rms_norm_ref, rows.add_rms_norm_torch)(x_D, residual_D, weight_D, eps)
+
+
+def swiglu(gate_F, up_F, *, impl: Impl = "auto"):
+    """silu(gate) * up, elementwise (silu(x) = x sigmoid(x)). Both may be strided halves of one tensor."""
+    return _pick("swiglu", impl, gate_F, rows.swiglu_ref, rows.swiglu_torch)(gate_F, up_F)
+
+
+def rope(x_BTHR, cos_BTP, sin_BTP, *, impl: Impl = "auto"):
+    """Turn each interleaved pair (x0, x1), (x2, x3), ... of x by its angle; the layout of x stays (x0', x1', x2', ...).
+
+    One table row per token, for each batch row or (B = 1) for all. The Triton form gives the table no gradient.
+    """
+    return _pick("rope", impl, x_BTHR, rows.rope, rows.rope)(x_BTHR, cos_BTP, sin_BTP)
 
 
 def cross_entropy(logits_TV, target_T, *, impl: Impl = "auto"):

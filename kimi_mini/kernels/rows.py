@@ -1,4 +1,4 @@
-"""Row-wise operations: RMSNorm and cross-entropy, slow twin beside fast form."""
+"""Row-wise operations: RMSNorm, SwiGLU, rotary positions and cross-entropy, slow twin beside fast form."""
 
 from __future__ import annotations
 
@@ -29,6 +29,22 @@ def add_rms_norm_ref(x_D: Tensor, residual_D: Tensor, weight_D: Tensor, eps: flo
 def add_rms_norm_torch(x_D: Tensor, residual_D: Tensor, weight_D: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     sum_D = x_D + residual_D
     return rms_norm_torch(sum_D, weight_D, eps), sum_D
+
+
+def swiglu_ref(gate_F: Tensor, up_F: Tensor) -> Tensor:
+    wide = gate_F.to(at_least_fp32(gate_F.dtype))
+    return (wide * torch.sigmoid(wide) * up_F).to(gate_F.dtype)
+
+
+def swiglu_torch(gate_F: Tensor, up_F: Tensor) -> Tensor:
+    return F.silu(gate_F) * up_F
+
+
+def rope(x_BTHR: Tensor, cos_BTP: Tensor, sin_BTP: Tensor) -> Tensor:
+    """Definition and fast form in one: turn each pair (x0, x1), (x2, x3), ... by its angle; the layout of x stays."""
+    even, odd = x_BTHR.unflatten(-1, (-1, 2)).unbind(-1)
+    cos, sin = cos_BTP.unsqueeze(2), sin_BTP.unsqueeze(2)
+    return torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
 
 
 def cross_entropy_ref(logits_TV: Tensor, target_T: Tensor) -> Tensor:

@@ -42,4 +42,4 @@ class SwiGLU(nn.Module):
         self.down = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.silu(self.gate(x)) * self.up(x))
+        return self.down(kernels.swiglu(self.gate(x), self.up(x)))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .. import kernels
 from ..config import ModelConfig, yarn_mscale
 
 
@@ -67,6 +68,4 @@ def _yarn_amplitude(config: ModelConfig) -> float:
 
 def rotate(x_BTHR: Tensor, rope: Rope) -> Tensor:
     """Turn each interleaved pair of x by its angle; the layout of x stays (x0', x1', x2', ...)."""
-    even, odd = x_BTHR.unflatten(-1, (-1, 2)).unbind(-1)
-    cos, sin = rope.cos_BTP.unsqueeze(2), rope.sin_BTP.unsqueeze(2)
-    return torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
+    return kernels.rope(x_BTHR, rope.cos_BTP, rope.sin_BTP)
