@@ -78,3 +78,23 @@ for _name, _heads, _width, _content, _dtype in (
     ("K2", 64, 64, 128, BF16), ("Moonlight", 16, 64, 128, BF16), ("MINI", 6, 16, 32, BF16), ("K2 fp32", 64, 64, 128, FP32),
 ):  # fmt: skip
     case(f"rope {_name}")(lambda args=(_heads, _width, _content, _dtype): _rope(*args))
+
+
+def _attention(T: int, H: int, N: int, M: int, dtype: torch.dtype = BF16, documents: bool = False, batch: int = 1) -> None:
+    q, k = empty(batch, T, H, N, dtype=dtype, grad=False), empty(batch, T, H, N, dtype=dtype, grad=False)
+    document_BT = empty(batch, T, dtype=torch.int64) if documents else None
+    v = empty(batch, T, H, M, dtype=dtype, grad=False)
+    backward(kernels.attention(q, k, v, scale=N**-0.5, document_BT=document_BT, impl="triton")[0])
+
+
+for _name, _arguments in {
+    "K2": (8192, 64, 192, 128),
+    "K2 documents": (8192, 64, 192, 128, BF16, True),
+    "K2 odd length": (8191, 64, 192, 128),
+    "K2 fp32": (1024, 64, 192, 128, FP32),
+    "Moonlight": (8192, 16, 192, 128),
+    "MINI": (1024, 6, 48, 32),
+    "MINI documents": (1024, 6, 48, 32, BF16, True, 16),
+    "NANO": (256, 4, 24, 16),
+}.items():
+    case(f"attention {_name}")(lambda arguments=_arguments: _attention(*arguments))

@@ -56,6 +56,7 @@ __all__ = [
 # The module that holds each operation's Triton kernels, imported at the first use: triton is optional.
 _TRITON = {
     "add_rms_norm": "rms_norm_triton",
+    "attention": "attention_triton",
     "rms_norm": "rms_norm_triton",
     "rope": "rope_triton",
     "route": "router_triton",

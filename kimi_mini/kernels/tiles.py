@@ -1,0 +1,84 @@
+"""What the attention kernels share: tiles of a matrix, widths that are no power of two, and the order of programs.
+
+A width is cut in two, 192 = 128 + 64: for MLA the content part and the rotary part. One product runs over each; a single tile
+would have to be padded to 256. Tensor cores want at least 16 columns, so smaller parts are padded with zeros.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from .launch import PRECISION, next_power_of_2
+
+_CACHED_BYTES = 32 * 2**20  # of keys and values at once in a GPU's second-level cache (an H100 has 50 MB, an A100 40)
+
+precision = tl.constexpr(PRECISION)
+
+
+def padded(width: int) -> int:
+    """The tile width that holds `width` columns."""
+    return max(next_power_of_2(width), 16)
+
+
+def halves(width: int) -> tuple[int, int]:
+    """Tile widths of the two parts of a row, the largest power of two and the rest; no rest is 0."""
+    first = max(next_power_of_2(width + 1) // 2, 16)
+    return first, padded(width - first) if width > first else 0
+
+
+def rows_of(x: Tensor) -> Tensor:
+    """x with columns side by side in memory, as the kernels read it: mostly x itself, whatever its other strides."""
+    return x if x.stride(-1) == 1 else x.contiguous()
+
+
+def heads_at_once(x_BTHN: Tensor, bytes_per_head: int) -> int:
+    """How many heads' keys and values fit in the cache together; `place` runs so many side by side."""
+    return max(1, min(_CACHED_BYTES // bytes_per_head, x_BTHN.shape[0] * x_BTHN.shape[2]))
+
+
+def int32(document_BT: Tensor | None) -> Tensor | None:
+    return None if document_BT is None else document_BT.to(torch.int32).contiguous()
+
+
+@triton.jit
+def place(n_tiles, n_heads, at_once):
+    """(tile, head) of this program: `at_once` heads side by side so that the cache holds them, tile 0 of all first.
+
+    The caller numbers its tiles from the one with most work on, so that the last programs to start are short ones.
+    """
+    program = tl.program_id(0)
+    first = program // (n_tiles * at_once) * at_once
+    heads = tl.minimum(at_once, n_heads - first)
+    inside = program - first * n_tiles
+    return inside // heads, first + inside % heads
+
+
+@triton.jit
+def load_tile(
+    ptr, stride, n_rows, WIDTH: tl.constexpr, FIRST: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    WHOLE: tl.constexpr,
+):  # fmt: skip
+    """The tile [ROWS, COLUMNS] from column FIRST on of a matrix with WIDTH columns; zero outside. WHOLE: no row is outside."""
+    row = tl.arange(0, ROWS)[:, None]
+    column = FIRST + tl.arange(0, COLUMNS)[None, :]
+    at = ptr + row * stride + column
+    if FIRST + COLUMNS <= WIDTH:
+        if WHOLE:
+            tile = tl.load(at)
+        else:
+            tile = tl.load(at, mask=row < n_rows, other=0.0)
+    else:
+        tile = tl.load(at, mask=(row < n_rows) & (column < WIDTH), other=0.0)
+    return tile
+
+
+@triton.jit
+def store_tile(ptr, tile, stride, n_rows, WIDTH: tl.constexpr, FIRST: tl.constexpr):
+    """Write a tile where `load_tile` would read it, in the matrix's format."""
+    row = tl.arange(0, tile.shape[0])[:, None]
+    column = FIRST + tl.arange(0, tile.shape[1])[None, :]
+    inside = (row < n_rows) & (column < WIDTH)
+    tl.store(ptr + row * stride + column, tile.to(ptr.dtype.element_ty), mask=inside)

@@ -1,0 +1,194 @@
+"""Attention kernels: outputs and largest logits against float64 of the definition."""
+
+import math
+
+import pytest
+import torch
+
+from kimi_mini import kernels
+from tests.kernels.mutants import Mutant, must_die
+
+pytest.importorskip("triton", reason="triton is not installed: no kernel was run")
+interpreted = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here: the gpu tests run compiled")
+
+TOLERANCE = {torch.float32: 2e-6, torch.float16: 2**-9, torch.bfloat16: 2**-6}
+SCALE = 0.3
+
+
+def inputs(T, *, B=1, H=2, N=24, M=16, dtype=torch.float32, device="cpu", seed=0):
+    """q, k, v as [B, T, H, .]."""
+    g = torch.Generator().manual_seed(seed)
+    return [torch.randn(B, T, H, width, generator=g).to(device, dtype) for width in (N, N, M)]
+
+
+def attend(form, tensors, document_BT=None, scale=SCALE):
+    """[out, max_logits] of a module."""
+    return list(form.attention(*tensors, scale=scale, document_BT=document_BT))
+
+
+class Definition:
+    @staticmethod
+    def attention(*tensors, **options):
+        return kernels.attention(*tensors, **options, impl="ref")
+
+
+def check_tensors(form, tensors, document_BT=None, scale=SCALE):
+    """Each result against float64, relative to the largest value there is; maxima are sums of exact products in fp32."""
+    exact = attend(Definition, [t.double() for t in tensors], document_BT, scale)
+    got = attend(form, tensors, document_BT, scale)
+    assert got[0].dtype == tensors[2].dtype and got[1].dtype == torch.float32
+    torch.testing.assert_close(got[1].double(), exact[1], atol=2e-6 * float(tensors[0].abs().max()), rtol=2e-6)
+    for mine, true in zip(got[:1] + got[2:], exact[:1] + exact[2:], strict=True):
+        assert (mine.double() - true).norm() <= TOLERANCE[tensors[0].dtype] * true.norm()
+
+
+def packed(T):
+    """Three documents, the last of them padding."""
+    return (torch.arange(T) // max(T // 3, 1) + 1)[None] * (torch.arange(T) < T - T // 4)
+
+
+def padded_left(T):
+    return (torch.arange(T) >= T // 3).long()[None]
+
+
+def interleaved(T):
+    """Documents whose tokens alternate: whole tiles hide nothing."""
+    return (torch.arange(T) % 3)[None]
+
+
+def check(form, T=37, documents=None, **shape):
+    check_tensors(form, inputs(T, **shape), None if documents is None else documents(T).expand(shape.get("B", 1), -1))
+
+
+def check_negative(form):
+    """All logits below zero: a maximum that starts at zero, or that leaves out the sign, is wrong."""
+    q, k, v = inputs(20)
+    check_tensors(form, [q.abs() + 0.1, -k.abs() - 0.1, v])
+
+
+def triton_form():
+    from kimi_mini.kernels import attention_triton
+
+    return attention_triton
+
+
+# In the interpreter a tile is 16 queries by 8 keys. Widths: two parts, one part, a padded rest, K2's.
+SHAPES = [
+    dict(T=1, H=1),
+    dict(T=7, H=3),
+    dict(T=33),
+    dict(T=32, B=2, N=16),
+    dict(T=17, N=48, M=32),
+    dict(T=19, N=7, M=5),
+    dict(T=18, H=1, N=192, M=128),
+]
+K2 = dict(N=192, M=128)
+LARGE = [dict(T=1024, **K2), dict(T=777, H=3, **K2), dict(T=300, B=4, H=6, N=48, M=32), dict(T=1)]
+
+
+@interpreted
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_shapes(shape, dtype):
+    check(triton_form(), dtype=dtype, **shape)
+
+
+@interpreted
+@pytest.mark.parametrize("documents", [packed, padded_left, interleaved])
+@pytest.mark.parametrize("T", [1, 35])
+def test_packed_documents_and_padding(T, documents):
+    check(triton_form(), T=T, documents=documents, B=2)
+
+
+@interpreted
+def test_documents_differ_between_sequences():
+    documents = torch.cat((packed(20), padded_left(20)))
+    check_tensors(triton_form(), inputs(20, B=2), documents)
+
+
+@interpreted
+def test_nothing_but_padding():
+    out, max_logits = attend(triton_form(), inputs(9), torch.zeros(1, 9, dtype=torch.long))
+    assert (max_logits == -math.inf).all()
+    assert out.isfinite().all()
+
+
+@interpreted
+def test_all_logits_negative():
+    check_negative(triton_form())
+
+
+@interpreted
+@pytest.mark.parametrize("size", [1e4, 3e4])
+def test_very_large_logits(size):
+    # Products of powers of two, so that every sum is exact: logits of +-size, ties included.
+    q, k, v = torch.zeros(1, 40, 1, 16), torch.zeros(1, 40, 1, 16), torch.randn(1, 40, 1, 16)
+    q[..., 0], k[..., 0] = 1.0, size * torch.cos(torch.arange(40.0) * 7).sign()[None, :, None]
+    check_tensors(triton_form(), [q, k, v], scale=1.0)
+    check_tensors(triton_form(), [q, -k.abs(), v], scale=1.0)
+
+
+@interpreted
+def test_only_real_causal_pairs_count_for_the_maximum():
+    # The largest products are where nobody may look: the future, another document, padding.
+    q, k, v = (torch.ones(1, 30, 1, 16) for _ in range(3))
+    k[:, 20:] = 100.0
+    q[:, 20:25], q[:, 25:] = -1.0, 50.0
+    documents = (torch.arange(30) < 25).long()[None]
+    _, max_logits = attend(triton_form(), (q, k, v), documents, scale=1.0)
+    assert max_logits.tolist() == [16.0]
+
+
+@interpreted
+def test_views_as_the_model_makes_them():
+    B, T, H, N, M = 2, 19, 3, 24, 16
+    g = torch.Generator().manual_seed(0)
+    q = torch.randn(B, H, T, N, generator=g).transpose(1, 2)
+    k, v = torch.randn(B, T, H, N + M, generator=g).split([N, M], -1)  # as it comes out of one projection
+    check_tensors(triton_form(), [q, k, v])
+    check_tensors(triton_form(), [q, torch.randn(B, T, N, H, generator=g).mT, v.expand(-1, -1, H, -1)])
+
+
+@interpreted
+def test_as_alone():
+    q, k, v = inputs(24)
+    documents = (torch.arange(24) >= 11).long()[None] + 1
+    whole, _ = attend(triton_form(), (q, k, v), documents)
+    parts = [attend(triton_form(), [t[:, rows] for t in (q, k, v)])[0] for rows in (slice(11), slice(11, None))]
+    torch.testing.assert_close(whole, torch.cat(parts, 1), atol=1e-6, rtol=0)
+
+
+def test_the_maximum_carries_no_gradient_and_scale_must_be_positive():
+    tensors = [t.requires_grad_() for t in inputs(3)]
+    assert not kernels.attention(*tensors, scale=SCALE, impl="triton")[1].requires_grad
+    with pytest.raises(ValueError, match="scale = 0"):
+        kernels.attention(*tensors, scale=0.0, impl="triton")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("documents", [None, packed])
+@pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+def test_on_a_gpu(shape, dtype, documents):
+    made = None if documents is None else (lambda T: documents(T).cuda())
+    check(triton_form(), documents=made, dtype=dtype, device="cuda", **shape)
+
+
+MODULE = "attention_triton"
+MUTANTS = [
+    Mutant(MODULE, "total = total * shrink +", "total = total +", check),
+    Mutant(MODULE, "out * shrink[:, None]", "out", check),
+    Mutant(MODULE, "s[None, :] <= t[:, None]", "s[None, :] < t[:, None] + 2", check),
+    Mutant(MODULE, "(t_start + 1) // S_BLOCK", "(t_start + 15) // S_BLOCK", check),
+    Mutant(MODULE, "tl.full((T_BLOCK,), -float(\"inf\"), tl.float32)", "tl.zeros((T_BLOCK,), tl.float32)", check_negative),
+    Mutant(MODULE, "tl.where(counts, peak,", "tl.where(counts, peak + tl.log(total) / scale,", check),
+    Mutant(MODULE, "-float(\"inf\")), 0) * scale", "-float(\"inf\")), 0) * scale * scale", check),
+    Mutant(MODULE, "log2_scale = scale *", "log2_scale = scale * scale *", check),
+    Mutant(MODULE, "counts & (t_document != 0)", "counts", lambda form: check(form, T=30, documents=padded_left)),
+]  # fmt: skip
+
+
+@interpreted
+@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def test_mutants_die(mutant, tmp_path):
+    must_die(mutant, tmp_path)
