@@ -98,3 +98,15 @@ for _name, _arguments in {
     "NANO": (256, 4, 24, 16),
 }.items():
     case(f"attention {_name}")(lambda arguments=_arguments: _attention(*arguments))
+
+
+def _linear_cross_entropy(tokens: int, width: int, vocab: int, dtype: torch.dtype) -> None:
+    x, weight, target = empty(tokens, width, dtype=dtype), empty(vocab, width, dtype=dtype), empty(tokens, dtype=torch.long)
+    backward(kernels.linear_cross_entropy(x, weight, target, impl="triton"))
+
+
+for _name, *_shape in (
+    ("K2", 4096, 7168, 163_840, BF16), ("Moonlight", 8192, 2048, 163_840, BF16), ("MINI", 8192, 192, 2048, BF16),
+    ("Moonlight fp16", 8192, 2048, 163_840, FP16), ("Moonlight fp32", 8192, 2048, 163_840, FP32),
+):  # fmt: skip
+    case(f"linear_cross_entropy {_name}")(lambda shape=_shape: _linear_cross_entropy(*shape))

@@ -24,6 +24,8 @@ from . import (
     grouped_mlp_ref,
     grouped_mlp_torch,
     launch,
+    linear_cross_entropy_ref,
+    linear_cross_entropy_torch,
     newton_schulz_ref,
     newton_schulz_torch,
     router_ref,
@@ -43,6 +45,7 @@ __all__ = [
     "cross_entropy",
     "grouped_mlp",
     "latent_attention",
+    "linear_cross_entropy",
     "newton_schulz",
     "rms_norm",
     "rope",
@@ -57,6 +60,7 @@ __all__ = [
 _TRITON = {
     "add_rms_norm": "rms_norm_triton",
     "attention": "attention_triton",
+    "linear_cross_entropy": "linear_cross_entropy_triton",
     "rms_norm": "rms_norm_triton",
     "rope": "rope_triton",
     "route": "router_triton",
@@ -188,3 +192,14 @@ def rope(x_BTHR, cos_BTP, sin_BTP, *, impl: Impl = "auto"):
 def cross_entropy(logits_TV, target_T, *, impl: Impl = "auto"):
     """Sum of -log softmax(logits)[target] over targets that are not -100, in nats and at least fp32."""
     return _pick("cross_entropy", impl, logits_TV, rows.cross_entropy_ref, rows.cross_entropy_torch)(logits_TV, target_T)
+
+
+def linear_cross_entropy(x_TD, weight_VD, target_T, *, impl: Impl = "auto"):
+    """`cross_entropy(x @ weight^T, target)`, in nats, without ever holding the logits (but in the ref form).
+
+    One dtype for x and weight. Gradients are those of the sum; ignored tokens (-100) get exactly 0. Scaling the loss down
+    before the backward pass costs fp16 its small probabilities: divide the gradients afterwards, as `train_step` does.
+    A target outside the vocabulary raises on a CPU; the Triton form, which cannot look without waiting, returns NaN.
+    """
+    ref, fast = linear_cross_entropy_ref.linear_cross_entropy, linear_cross_entropy_torch.linear_cross_entropy
+    return _pick("linear_cross_entropy", impl, x_TD, ref, fast)(x_TD, weight_VD, target_T)
