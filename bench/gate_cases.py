@@ -110,3 +110,21 @@ for _name, *_shape in (
     ("Moonlight fp16", 8192, 2048, 163_840, FP16), ("Moonlight fp32", 8192, 2048, 163_840, FP32),
 ):  # fmt: skip
     case(f"linear_cross_entropy {_name}")(lambda shape=_shape: _linear_cross_entropy(*shape))
+
+
+_MATRICES = {  # a batch of one shape, wide or tall, as Muon hands them over
+    "K2 experts": ((384, 2048, 7168), FP16),
+    "K2 experts down": ((384, 7168, 2048), FP16),
+    "K2 experts bf16": ((384, 2048, 7168), BF16),
+    "K2 experts fp32": ((384, 2048, 7168), FP32),
+    "K2 latent": ((1, 576, 7168), FP16),
+    "Moonlight experts": ((64, 1408, 2048), FP16),
+    "MINI experts": ((32, 64, 192), FP16),
+    "MINI experts fp32": ((32, 64, 192), FP32),
+}
+for _name, (_shape, _dtype) in _MATRICES.items():
+    case(f"newton_schulz {_name}")(
+        lambda shape=_shape, dtype=_dtype: kernels.newton_schulz(
+            empty(*shape, dtype=FP32, grad=False), dtype=dtype, impl="triton"
+        )
+    )

@@ -61,6 +61,7 @@ _TRITON = {
     "add_rms_norm": "rms_norm_triton",
     "attention": "attention_triton",
     "linear_cross_entropy": "linear_cross_entropy_triton",
+    "newton_schulz": "newton_schulz_triton",
     "rms_norm": "rms_norm_triton",
     "rope": "rope_triton",
     "route": "router_triton",

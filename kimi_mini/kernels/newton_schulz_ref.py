@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..checks import is_int, require
+from ..device import at_least_fp32
 
 # Each row: one (a, b, c) per step of X <- aX + b(XX^T)X + c(XX^T)^2 X; the last one repeats when there are more steps.
 COEFFICIENTS: dict[str, tuple[tuple[float, float, float], ...]] = {
@@ -30,13 +31,21 @@ def step_coefficients(name: str, steps: int) -> list[tuple[float, float, float]]
     return [row[min(i, len(row) - 1)] for i in range(steps)]
 
 
+def frobenius_norm(x_nAB: Tensor, eps: float) -> Tensor:
+    """The norm of each matrix, [n, 1, 1], at least fp32 and eps: x over it has singular values of at most 1.
+
+    x is divided before it is rounded to the format of the iteration: in fp16 a small gradient would vanish, and the norm of a
+    large one overflow.
+    """
+    return torch.linalg.vector_norm(x_nAB, dim=(-2, -1), keepdim=True, dtype=at_least_fp32(x_nAB.dtype)).clamp_min(eps)
+
+
 def newton_schulz(x_AB: Tensor, *, steps: int, coefficients: str, dtype: torch.dtype | None, eps: float) -> Tensor:
     if x_AB.ndim > 2:
         return torch.stack([newton_schulz(x, steps=steps, coefficients=coefficients, dtype=dtype, eps=eps) for x in x_AB])
-    x = x_AB.to(dtype or x_AB.dtype)
+    x = (x_AB / frobenius_norm(x_AB, eps)).to(dtype or x_AB.dtype)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x  # the Gram matrix of the short side is the small one
-    x = x / x.norm().clamp_min(eps)  # singular values into [0, 1]
     for a, b, c in step_coefficients(coefficients, steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x

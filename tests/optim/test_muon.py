@@ -193,3 +193,14 @@ def test_bad_arguments_say_what_is_right(options, message):
 def test_config_is_checked_when_it_is_made(field, value):
     with pytest.raises(ValueError, match="expected"):
         OptimConfig(**{field: value})
+
+
+def test_the_format_of_the_iteration_is_the_finest_that_the_device_is_fast_at(monkeypatch):
+    from kimi_mini.optim import muon
+
+    cpu, gpu = torch.device("cpu"), torch.device("cuda", 0)
+    optimizer = Muon([torch.nn.Parameter(torch.ones(2, 2))])
+    for fast, chosen in ((True, (torch.bfloat16, torch.float16)), (False, (torch.float32, torch.float32))):
+        monkeypatch.setattr(muon, "has_fast_bf16", lambda device, fast=fast: fast)
+        assert tuple(optimizer._iteration_dtype(torch.float32, device) for device in (cpu, gpu)) == chosen
+        assert optimizer._iteration_dtype(torch.float64, gpu) == torch.float64
