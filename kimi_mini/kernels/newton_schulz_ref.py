@@ -32,18 +32,25 @@ def step_coefficients(name: str, steps: int) -> list[tuple[float, float, float]]
 
 
 def frobenius_norm(x_nAB: Tensor, eps: float) -> Tensor:
-    """The norm of each matrix, [n, 1, 1], at least fp32 and eps: x over it has singular values of at most 1.
-
-    x is divided before it is rounded to the format of the iteration: in fp16 a small gradient would vanish, and the norm of a
-    large one overflow.
-    """
+    """The norm of each matrix, [n, 1, 1], in at least fp32 and at least eps: x over it has singular values of at most 1."""
     return torch.linalg.vector_norm(x_nAB, dim=(-2, -1), keepdim=True, dtype=at_least_fp32(x_nAB.dtype)).clamp_min(eps)
+
+
+def normalised(x_nAB: Tensor, dtype: torch.dtype, eps: float) -> Tensor:
+    """x over its norm, in `dtype`: rounded before the division, as torch.optim.Muon does it in bf16.
+
+    Except for fp16, which is rounded to last: a small gradient would vanish in it, and the norm of a large one overflow.
+    """
+    if dtype == torch.float16:
+        return (x_nAB / frobenius_norm(x_nAB, eps)).to(dtype)
+    x_nAB = x_nAB.to(dtype)
+    return x_nAB / torch.linalg.vector_norm(x_nAB, dim=(-2, -1), keepdim=True).clamp_min(eps)
 
 
 def newton_schulz(x_AB: Tensor, *, steps: int, coefficients: str, dtype: torch.dtype | None, eps: float) -> Tensor:
     if x_AB.ndim > 2:
         return torch.stack([newton_schulz(x, steps=steps, coefficients=coefficients, dtype=dtype, eps=eps) for x in x_AB])
-    x = (x_AB / frobenius_norm(x_AB, eps)).to(dtype or x_AB.dtype)
+    x = normalised(x_AB, dtype or x_AB.dtype, eps)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x  # the Gram matrix of the short side is the small one
     for a, b, c in step_coefficients(coefficients, steps):

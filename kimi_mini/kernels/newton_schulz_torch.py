@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .newton_schulz_ref import frobenius_norm, step_coefficients
+from .newton_schulz_ref import normalised, step_coefficients
 
 _CHUNK_BYTES = 2**20  # of matrices per batched product on a CPU: all at once would stream past its L2 cache
 
@@ -25,7 +25,7 @@ def newton_schulz(x_AB: Tensor, *, steps: int, coefficients: str, dtype: torch.d
 
 def _iterate(x_nAB: Tensor, triples: list[tuple[float, float, float]], dtype: torch.dtype, eps: float) -> Tensor:
     tall = x_nAB.shape[-2] > x_nAB.shape[-1]
-    x = (x_nAB / frobenius_norm(x_nAB, eps)).to(dtype)
+    x = normalised(x_nAB, dtype, eps)
     for a, b, c in triples:
         gram = torch.bmm(x.mT, x) if tall else torch.bmm(x, x.mT)  # of the short side
         poly = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
