@@ -128,3 +128,16 @@ for _name, (_shape, _dtype) in _MATRICES.items():
             empty(*shape, dtype=FP32, grad=False), dtype=dtype, impl="triton"
         )
     )
+
+
+def _sort(tokens: int, experts: int, k: int) -> None:
+    kernels.sort_by_expert(torch.empty(tokens, k, dtype=torch.int64, device="meta"), experts, impl="triton")
+
+
+for _name, *_assigned in (
+    ("K2", 16_384, 384, 8),
+    ("E128", 32_768, 128, 8),
+    ("Moonlight", 16_384, 64, 6),
+    ("MINI", 4096, 32, 4),
+):
+    case(f"sort_by_expert {_name}")(lambda assigned=_assigned: _sort(*assigned))

@@ -66,6 +66,7 @@ _TRITON = {
     "rope": "rope_triton",
     "route": "router_triton",
     "swiglu": "swiglu_triton",
+    "sort_by_expert": "sort_triton",
 }
 _auto: Impl = "auto"
 
