@@ -141,3 +141,23 @@ for _name, *_assigned in (
     ("MINI", 4096, 32, 4),
 ):
     case(f"sort_by_expert {_name}")(lambda assigned=_assigned: _sort(*assigned))
+
+
+def _experts(tokens: int, experts: int, k: int, width: int, hidden: int, dtype: torch.dtype = BF16) -> None:
+    expert_TK = torch.empty(tokens, k, dtype=torch.int64, device="meta")
+    x, weight = empty(tokens, width, dtype=dtype), empty(tokens, k, dtype=FP32)
+    slabs = empty(experts, 2, hidden, width, dtype=dtype), empty(experts, width, hidden, dtype=dtype)
+    backward(kernels.grouped_mlp(x, expert_TK, weight, *slabs, impl="triton"))
+
+
+for _name, *_shape in (
+    ("K2", 16_384, 384, 8, 7168, 2048),
+    ("K2 decode", 64, 384, 8, 7168, 2048),
+    ("E128", 32_768, 128, 8, 2048, 768),
+    ("Moonlight", 16_384, 64, 6, 2048, 1408),
+    ("MINI", 4096, 32, 4, 192, 64),
+    ("MINI F48", 4096, 32, 4, 192, 48),
+    ("MINI fp32", 4096, 32, 4, 192, 64, FP32),
+    ("E128 fp16", 32_768, 128, 8, 2048, 768, FP16),
+):
+    case(f"grouped_mlp {_name}")(lambda shape=_shape: _experts(*shape))

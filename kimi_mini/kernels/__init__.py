@@ -62,6 +62,7 @@ _TRITON = {
     "attention": "attention_triton",
     "linear_cross_entropy": "linear_cross_entropy_triton",
     "newton_schulz": "newton_schulz_triton",
+    "grouped_mlp": "grouped_mlp_triton",
     "rms_norm": "rms_norm_triton",
     "rope": "rope_triton",
     "route": "router_triton",

@@ -65,7 +65,9 @@ def test_on_a_gpu_inside_a_graph(tokens, experts, k):
 
 
 MUTANTS = [
-    Mutant("sort_triton", "tl.histogram(expert, E_BLOCK, mask=at < A)", "tl.histogram(expert, E_BLOCK, mask=at < A - 1)", check),
+    Mutant(
+        "sort_triton", "tl.histogram(expert, E_BLOCK, mask=at < A)", "tl.histogram(expert, E_BLOCK, mask=at < A - 1)", check
+    ),
     Mutant("sort_triton", "before + tl.cumsum(count, 0) - count", "tl.cumsum(count, 0) - count", check),
     Mutant("sort_triton", "other[None, :] < local[:, None]", "other[None, :] > local[:, None]", check),
 ]
