@@ -60,14 +60,14 @@ __all__ = [
 _TRITON = {
     "add_rms_norm": "rms_norm_triton",
     "attention": "attention_triton",
+    "grouped_mlp": "grouped_mlp_triton",
     "linear_cross_entropy": "linear_cross_entropy_triton",
     "newton_schulz": "newton_schulz_triton",
-    "grouped_mlp": "grouped_mlp_triton",
     "rms_norm": "rms_norm_triton",
     "rope": "rope_triton",
     "route": "router_triton",
-    "swiglu": "swiglu_triton",
     "sort_by_expert": "sort_triton",
+    "swiglu": "swiglu_triton",
 }
 _auto: Impl = "auto"
 
