@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+import kimi_mini as km
 from kimi_mini import kernels
+from kimi_mini.model import MoE
 from tests.kernels.mutants import Mutant, must_die
 from tests.kernels.test_grouped_mlp import inputs
 
@@ -125,6 +127,36 @@ def test_without_gradients_and_with_some():
         out = kernels.grouped_mlp(leaves[0], expert, *leaves[1:], impl="triton")
         (got,) = torch.autograd.grad(out, leaves[i], torch.ones_like(out))
         assert torch.equal(got, want)
+
+
+@interpreted
+def test_the_models_layer_runs_on_them():
+    """Router, sort, experts and balance loss together: a layer under "triton" against the same layer in float64."""
+    config = km.NANO.replace(hidden_size=24, moe_intermediate_size=12, n_routed_experts=6, num_experts_per_tok=2)
+    torch.manual_seed(0)
+    layer = MoE(config)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    layer.router.selection_bias.normal_(std=0.2)
+    x, results = torch.randn(2, 4, 24), []
+    for impl, dtype in (("triton", torch.float32), ("ref", torch.float64)):
+        layer, leaf = layer.to(dtype), x.to(dtype).requires_grad_()
+        with kernels.using(impl):
+            y, load, loss = layer(leaf, torch.arange(4) < torch.tensor([[4], [3]]), balance_loss=True)
+            grads = torch.autograd.grad(y.square().sum() + loss, [leaf, *layer.parameters()])
+        results.append([load, y, loss, *grads])
+    (load, *got), (exact_load, *exact) = results
+    assert load.tolist() == exact_load.tolist() and load.sum() == 7 * 2
+    for a, b in zip(got, exact, strict=True):
+        torch.testing.assert_close(a.double(), b, atol=1e-5, rtol=1e-4)
+
+
+def test_every_product_walks_the_same_row_tiles():
+    from kimi_mini.kernels.grouped_mlp_triton import BY_ROW, GATE_UP
+    from kimi_mini.kernels.grouped_mlp_triton_backward import D_HIDDEN
+
+    for row, config in BY_ROW.items():
+        assert config.tiles["BLOCK_M"] == GATE_UP[row].tiles["BLOCK_M"] == D_HIDDEN[row].tiles["BLOCK_M"]
 
 
 BIG = [
