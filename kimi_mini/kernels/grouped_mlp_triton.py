@@ -27,8 +27,8 @@ from . import launch
 from .launch import Config, blocks, choose, next_power_of_2
 from .sort_triton import sort_by_expert
 
-# By prediction, not yet tuned on a device. A row's BLOCK_M is the same in every table (there is one table of tiles), and that of
-# many rows an expert; `fit` makes it smaller for few.
+# By prediction, not yet tuned on a device. A row's BLOCK_M is the same in all tables (there is one table of tiles), and meant
+# for many rows an expert; `fit` makes it smaller for few.
 GATE_UP = {
     "hopper": Config({"BLOCK_M": 128, "BLOCK_N": 128, "BLOCK_K": 64, "GROUP": 8}, warps=8, stages=4),
     "ampere": Config({"BLOCK_M": 128, "BLOCK_N": 64, "BLOCK_K": 64, "GROUP": 8}, warps=8, stages=4),
