@@ -12,7 +12,7 @@ import kimi_mini as km
 from kimi_mini import corpus
 from kimi_mini.corpus.files import Corpus
 from kimi_mini.train import Batch, StepConfig, StepReport, TokenStream, next_token_loss, train_step
-from kimi_mini.train.step import LossFn
+from kimi_mini.train.loss import LossFn
 
 
 def updates(

@@ -42,6 +42,7 @@ __all__ = [
     "Sorted",
     "add_rms_norm",
     "attention",
+    "chosen",
     "cross_entropy",
     "grouped_mlp",
     "latent_attention",
@@ -87,12 +88,16 @@ def using(impl: Impl) -> Iterator[None]:
         _auto = before
 
 
+def chosen(op: str, x: Tensor) -> Impl:
+    """The form that "auto" is for this operation and tensors like x."""
+    impl = _auto if _auto != "auto" else "triton" if launch.can_run_triton(x) else "torch"
+    return "torch" if impl == "triton" and op not in _TRITON else impl
+
+
 def _pick(op: str, impl: Impl, x: Tensor, ref: Callable, fast: Callable) -> Callable:
     """The form of `op` for tensors like x."""
     require(impl in get_args(Impl), "impl", impl, " or ".join(map(repr, get_args(Impl))))
-    if impl == "auto":
-        impl = _auto if _auto != "auto" else "triton" if launch.can_run_triton(x) else "torch"
-        impl = "torch" if impl == "triton" and op not in _TRITON else impl
+    impl = chosen(op, x) if impl == "auto" else impl
     if impl == "triton":
         _check_triton(op, x)
         return getattr(import_module(f".{_TRITON[op]}", __name__), op)

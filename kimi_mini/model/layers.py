@@ -31,6 +31,10 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return kernels.rms_norm(x, self.weight, self.eps)
 
+    def of_sum(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """(the norm of x + residual, x + residual): the residual stream's step and the norm after it, in one."""
+        return kernels.add_rms_norm(x, residual, self.weight, self.eps)
+
 
 class SwiGLU(nn.Module):
     """The dense MLP: down(silu(gate(x)) * up(x))."""

@@ -53,8 +53,7 @@ class Block(nn.Module):
     def forward(self, x_BTD: Tensor, ctx: Context) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Returns (x_BTD, max_logits_H, expert_load_E or None, balance loss or None)."""
         attended_BTD, max_logits_H = self._attend(self.attn_norm(x_BTD), ctx)
-        x_BTD = x_BTD + attended_BTD
-        normed_BTD = self.mlp_norm(x_BTD)
+        normed_BTD, x_BTD = self.mlp_norm.of_sum(x_BTD, attended_BTD)
         if isinstance(self.mlp, SwiGLU):
             return x_BTD + self.mlp(normed_BTD), max_logits_H, None, None
         real_BT = None if ctx.document_BT is None else ctx.document_BT > 0
@@ -137,9 +136,13 @@ class KimiMini(nn.Module):
         return self.norm(x_BTD), ForwardStats(torch.stack(max_logits), torch.stack(loads), sum(losses) if losses else None)
 
     def logits(self, hidden_BTD: Tensor) -> Tensor:
-        """The head alone: logits_BTV (a tied head reads the embedding)."""
-        weight = self.embed.weight if self.config.tie_word_embeddings else self.head.weight
-        return F.linear(hidden_BTD, weight.to(hidden_BTD.dtype))
+        """The head alone: logits_BTV."""
+        return F.linear(hidden_BTD, self.head_VD.to(hidden_BTD.dtype))
+
+    @property
+    def head_VD(self) -> Tensor:
+        """The head's weight, as it is stored (a tied head is the embedding)."""
+        return self.embed.weight if self.config.tie_word_embeddings else self.head.weight
 
     def _no_load(self, device: torch.device) -> Tensor:
         return torch.zeros(self.config.n_routed_experts, dtype=torch.long, device=device)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..device import at_least_fp32
 from ..kernels.rows import IGNORE
-from ..train.step import LossFn
+from ..train.loss import LossFn
 from .config import RLConfig
 
 

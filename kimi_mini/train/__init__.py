@@ -4,7 +4,7 @@ from .checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint, save_che
 from .config import TrainConfig
 from .data import TokenStream
 from .dialogues import Dialogue, DialogueStream
-from .loss import Batch, next_token_loss
+from .loss import Batch, HeadLoss, linear_next_token_loss, next_token_loss
 from .pretrain import pretrain
 from .sft import Tuned, sft
 from .step import StepConfig, StepReport, train_step
@@ -15,11 +15,13 @@ __all__ = [
     "DamagedCheckpoint",
     "Dialogue",
     "DialogueStream",
+    "HeadLoss",
     "StepConfig",
     "StepReport",
     "TokenStream",
     "TrainConfig",
     "Tuned",
+    "linear_next_token_loss",
     "load_checkpoint",
     "next_token_loss",
     "pretrain",

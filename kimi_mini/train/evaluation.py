@@ -12,7 +12,7 @@ from ..checks import require
 from ..kernels.rows import IGNORE
 from ..model import KimiMini
 from ..tokenizer import Tokenizer
-from .loss import Batch, next_token_loss
+from .loss import Batch, fitting_next_token_loss, loss_of
 
 
 class TextLoss(NamedTuple):
@@ -61,7 +61,7 @@ def evaluate(
     nats, tokens = 0.0, 0
     for start in range(0, len(windows), batch_size):
         batch = _batch(windows[start : start + batch_size], model.embed.weight.device)
-        loss_sum, count = next_token_loss(model(batch.tokens_BT).logits_BTV, batch)
+        loss_sum, count, _ = loss_of(model, batch, fitting_next_token_loss(model))
         nats, tokens = nats + loss_sum.item(), tokens + int(count)
     return TextLoss(nats, tokens, sum(len(text.encode()) for text in texts))
 

@@ -27,7 +27,7 @@ from ..optim import Muon, build_optimizer
 from .checkpoint import Checkpoint, load_checkpoint, prune, save_checkpoint, tidy
 from .config import TrainConfig
 from .data import TokenStream
-from .loss import Batch, next_token_loss
+from .loss import Batch, fitting_next_token_loss
 from .metrics import MetricsLog, metrics_line
 from .reproducible import environment, seed_everything, threads_of
 from .step import train_step
@@ -145,7 +145,9 @@ class Run:
             group["lr"] = lr
         micro_batches = islice(self.stream, self.config.micro_batches)
         try:
-            report = train_step(self.model, self.optimizer, micro_batches, next_token_loss, self.config.step)
+            report = train_step(
+                self.model, self.optimizer, micro_batches, fitting_next_token_loss(self.model), self.config.step
+            )
         except FloatingPointError:
             self.stream.load_state(cursor)
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,9 +15,7 @@ from torch.optim import Optimizer
 from ..checks import is_number, require
 from ..model import ForwardStats, KimiMini
 from ..optim import balance_experts_, qk_clip_
-from .loss import Batch
-
-LossFn = Callable[[Tensor, Batch], tuple[Tensor, Tensor]]
+from .loss import Batch, HeadLoss, LossFn, loss_of
 
 
 @dataclass(frozen=True)
@@ -56,20 +54,19 @@ class StepReport(NamedTuple):
 
 
 def train_step(
-    model: KimiMini, optimizer: Optimizer, micro_batches: Iterable[Batch], loss_fn: LossFn, config: StepConfig
+    model: KimiMini, optimizer: Optimizer, micro_batches: Iterable[Batch], loss_fn: LossFn | HeadLoss, config: StepConfig
 ) -> StepReport:
     """One update from all micro-batches of all ranks, as if they had been one batch.
 
-    `loss_fn(logits_BTV, batch)` returns (sum, count). Raises FloatingPointError, with the weights untouched, when loss or
-    gradient is not finite, and ValueError when there is nothing to learn from.
+    `loss_fn(logits_BTV, batch)` returns (sum, count); a HeadLoss does so without the logits. Raises FloatingPointError, with
+    the weights untouched, when loss or gradient is not finite, and ValueError when there is nothing to learn from.
     """
     optimizer.zero_grad()
     stats, loss_sum, count = None, 0.0, 0
     for batch in micro_batches:
-        out = model(batch.tokens_BT, batch.mask_BT, batch.positions, balance_loss=config.aux_loss_alpha > 0)
-        batch_sum, batch_count = loss_fn(out.logits_BTV, batch)
-        _with_balance(batch_sum, batch_count, out.stats, config.aux_loss_alpha).backward()
-        stats = out.stats.merge(stats)  # a maximum for logits, a sum for load
+        batch_sum, batch_count, batch_stats = loss_of(model, batch, loss_fn, balance_loss=config.aux_loss_alpha > 0)
+        _with_balance(batch_sum, batch_count, batch_stats, config.aux_loss_alpha).backward()
+        stats = batch_stats.merge(stats)  # a maximum for logits, a sum for load
         loss_sum, count = loss_sum + batch_sum.detach(), count + batch_count
     stats = _all_reduce(stats)
     loss, count = _average_gradients_(model, loss_sum, count)
