@@ -40,7 +40,8 @@ def run(form, logits, bias, dweight, dscore, options):
 def clear(logits, bias, options):
     """Tokens whose best k + 1 choices, and groups, are further apart than GAP."""
     choice = torch.sigmoid(logits) + bias
-    gaps = [torch.cat((choice.sort(-1, descending=True).values, choice.amin(-1, keepdim=True) - 1), -1)]
+    falling = torch.cat((choice.sort(-1, descending=True).values, choice.amin(-1, keepdim=True) - 1), -1)
+    gaps = [falling[:, : options["k"] + 1]]
     if options["n_group"] > 1:
         gaps.append(choice.unflatten(-1, (options["n_group"], -1)).topk(2, -1).values.sum(-1).sort(-1, descending=True).values)
     return torch.stack([(-g.diff(dim=-1)).amin(-1) > GAP for g in gaps]).all(0)
