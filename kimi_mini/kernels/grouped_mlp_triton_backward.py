@@ -33,7 +33,7 @@ D_SLAB = {
     "ampere": Config({"BLOCK_M": 128, "BLOCK_N": 128, "BLOCK_K": 64, "GROUP": 8}, warps=8, stages=4),
     "small": Config({"BLOCK_M": 128, "BLOCK_N": 128, "BLOCK_K": 32, "GROUP": 8}, warps=8, stages=4),
     "fp32": Config({"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 16, "GROUP": 8}, warps=4, stages=2),
-    "interpreter": Config({"BLOCK_M": 16, "BLOCK_N": 16, "BLOCK_K": 4, "GROUP": 2}),
+    "interpreter": Config({"BLOCK_M": 16, "BLOCK_N": 16, "BLOCK_K": 8, "GROUP": 2}),
 }
 
 

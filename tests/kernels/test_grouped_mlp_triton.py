@@ -235,7 +235,7 @@ MUTANTS = [
     Mutant("grouped_mlp_triton_backward", "(1.0 + gate * (1.0 - sigmoid))", "(1.0 - gate * (1.0 - sigmoid))", check_backward),
     Mutant("grouped_mlp_triton_backward", "(hidden * weight).to(dtype)", "hidden.to(dtype)", check_backward),
     Mutant("grouped_mlp_triton_backward", "ahead = start + ", "ahead = 0 * start + ", check_backward),
-    Mutant("grouped_mlp_triton_backward", "range(start, end, BLOCK_K)", "range(start, end - 1, BLOCK_K)", check_backward),
+    Mutant("grouped_mlp_triton_backward", "range(start, end, BLOCK_K)", "range(start, end - 4, BLOCK_K)", check_backward),
 ]
 
 
