@@ -1,12 +1,15 @@
 """How a row is measured: contenders side by side in rotating order, on a machine that others may be using too.
 
 Absolute times on a shared machine are soft, so what counts is a ratio taken within each round and its median over the
-rounds. Process CPU time stands beside wall time: where they part, the machine was busy with somebody else.
+rounds. Process CPU time stands beside wall time: on a CPU, where they part, the machine was busy with somebody else; on a GPU
+it is what it costs to launch the work. The ceilings that "% of floor" refers to run as contenders of their own, in the same
+rounds: a large matrix product and, on a GPU, a large copy.
 """
 
 from __future__ import annotations
 
 import gc
+import math
 import os
 import platform
 import statistics
@@ -15,7 +18,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy
 import torch
@@ -23,37 +28,47 @@ import transformers
 
 import kimi_mini
 from kimi_mini.device import has_fast_bf16
+from kimi_mini.kernels import launch
+from kimi_mini.kernels.work import Ceilings, Work
 
-_GEMM_WIDTH = 1024
-GEMM = f"fp32 GEMM {_GEMM_WIDTH}^3"  # the contender that measures the peak
-GEMM_FLOPS = 2.0 * _GEMM_WIDTH**3
-
-
+Run = Callable[[], object]
+Clock = Callable[[Run], tuple[float, float]]  # (wall milliseconds, milliseconds of this process's CPU) of one call
 Errors = dict[str, dict[str, float]]  # contender -> quantity -> error
+
+_FLUSH_BYTES = 256 * 2**20  # written before every call on a GPU, so that no input is still in its cache (50 MB on an H100)
+_COPY_BYTES = 2**30
+_ROUND_MS, _MOST_CALLS = 10.0, 20  # on a GPU a round repeats a short contender
+_PIECE = 2**26  # elements compared at a time
 
 
 @dataclass(frozen=True)
 class Case:
     """One row, built: contenders on the same weights and inputs (ours first), and what is right about their results.
 
-    `check()` runs each contender once and returns its errors; `flops` is the work of the matrix products of one run, if
-    "% of floor" means anything for it; `notes` are facts of this case that belong beside the numbers.
+    `check()` runs each contender once and returns its errors; `notes` are facts of this case that belong beside the numbers;
+    `missing` says of peers why they do not run here. A check may move a peer that fails from `contenders` to `missing`.
     """
 
-    contenders: dict[str, Callable[[], object]]
+    contenders: dict[str, Run]
     check: Callable[[], Errors]
-    flops: float | None = None
     notes: dict[str, float] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 def relative_error(got: torch.Tensor, exact: torch.Tensor) -> float:
-    """Norm of the difference over the norm of `exact`, in float64."""
-    return ((got.double() - exact.double()).norm() / exact.double().norm()).item()
+    """Norm of the difference over the norm of `exact`, in float64, by pieces. Infinite for another shape or NaN."""
+    if got.shape != exact.shape:
+        return float("inf")
+    pieces = zip(got.reshape(-1).split(_PIECE), exact.reshape(-1).split(_PIECE), strict=True)
+    squares = [torch.stack(((g.double() - e.double()).square().sum(), e.double().square().sum())) for g, e in pieces]
+    difference, size = torch.stack(squares).sum(0).sqrt().tolist()
+    error = difference / size if size else difference
+    return error if math.isfinite(error) else math.inf
 
 
 @dataclass
 class Timing:
-    """Milliseconds of each round, by the wall clock and as process CPU time (all threads)."""
+    """Milliseconds of each round, by the wall clock (on a GPU by its own) and as process CPU time (all threads)."""
 
     wall_ms: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
@@ -62,16 +77,52 @@ class Timing:
     def best_ms(self) -> float:
         return min(self.wall_ms)
 
-    def once(self, run: Callable[[], object]) -> None:
-        """Time one call and keep the two numbers."""
-        cpu, wall = time.process_time(), time.perf_counter()
-        run()
-        self.wall_ms.append((time.perf_counter() - wall) * 1e3)
-        self.cpu_ms.append((time.process_time() - cpu) * 1e3)
+    @property
+    def median_ms(self) -> float:
+        return statistics.median(self.wall_ms)
+
+    def add(self, wall_ms: float, cpu_ms: float) -> None:
+        self.wall_ms.append(wall_ms)
+        self.cpu_ms.append(cpu_ms)
+
+
+def cpu_clock(run: Run) -> tuple[float, float]:
+    """One call."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    run()
+    return (time.perf_counter() - wall) * 1e3, (time.process_time() - cpu) * 1e3
+
+
+class CudaClock:
+    """The median of up to 20 calls, each between two events and after a flush of the cache, which also hides its launch."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.flush = torch.empty(_FLUSH_BYTES, dtype=torch.int8, device=device)
+
+    def __call__(self, run: Run) -> tuple[float, float]:
+        began = time.process_time()
+        times = self._times(run, 1)
+        calls = min(int(_ROUND_MS / max(times[0], 1e-3)), _MOST_CALLS)
+        times += self._times(run, calls)
+        return statistics.median(times), (time.process_time() - began) * 1e3 / len(times)
+
+    def _times(self, run: Run, calls: int) -> list[float]:
+        pairs = [(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for _ in range(calls)]
+        for start, end in pairs:
+            self.flush.zero_()
+            start.record()
+            run()
+            end.record()
+        torch.cuda.synchronize()
+        return [start.elapsed_time(end) for start, end in pairs]
+
+
+def clock_of(device: torch.device) -> Clock:
+    return CudaClock(device) if device.type == "cuda" else cpu_clock
 
 
 def measure(
-    contenders: dict[str, Callable[[], object]], rounds: int, progress: Callable[[str], None] = lambda line: None
+    contenders: dict[str, Run], rounds: int, progress: Callable[[str], None] = lambda line: None, clock: Clock = cpu_clock
 ) -> dict[str, Timing]:
     """Time every contender once per round; each round starts with the next one, so that none has a fixed neighbour."""
     for name, run in contenders.items():
@@ -79,12 +130,15 @@ def measure(
         run()
     names = list(contenders)
     timings = {name: Timing() for name in names}
+    gc.collect()
+    gc.freeze()  # what is here stays: only what a round leaves behind needs a look
     for i in range(rounds):
         progress(f"round {i + 1} of {rounds}")
         gc.collect()
         start = i % len(names)
         for name in names[start:] + names[:start]:
-            timings[name].once(contenders[name])
+            timings[name].add(*clock(contenders[name]))
+    gc.unfreeze()
     return timings
 
 
@@ -93,15 +147,39 @@ def median_ratio(peer: list[float], ours: list[float]) -> float:
     return statistics.median(p / o for p, o in zip(peer, ours, strict=True))
 
 
-def gemm_contender() -> Callable[[], object]:
-    """A large matrix product: the peak that "% of floor" refers to, measured in the same rounds."""
-    a, b = torch.randn(2, _GEMM_WIDTH, _GEMM_WIDTH)
-    return lambda: a @ b
+class Ceiling(NamedTuple):
+    """A contender that measures a peak: what it does, and what it costs."""
+
+    run: Run
+    work: Work
 
 
-def provenance(threads: int) -> dict[str, object]:
+def ceiling_contenders(device: torch.device) -> dict[str, Ceiling]:
+    """A large matrix product and, on a GPU, a large copy."""
+    width, dtype = (8192, torch.bfloat16) if device.type == "cuda" else (1024, torch.float32)
+    a, b = torch.randn(2, width, width, device=device, dtype=dtype)
+    gemm = {f"{'bf16' if dtype == torch.bfloat16 else 'fp32'} GEMM {width}^3": Ceiling(lambda: a @ b, Work(2.0 * width**3, 0))}
+    if device.type != "cuda":
+        return gemm
+    source, target = torch.randint(-128, 128, (2, _COPY_BYTES), dtype=torch.int8, device=device)
+    return gemm | {"copy of 1 GiB": Ceiling(lambda: target.copy_(source), Work(0, 2.0 * _COPY_BYTES))}
+
+
+def ceilings_of(contenders: dict[str, Ceiling], timings: dict[str, Timing]) -> Ceilings:
+    """FLOPs and bytes per second that the ceilings reached: the best round on a CPU, the median one on a GPU.
+
+    Bytes are not measured on a CPU: as if memory were no limit there.
+    """
+    on_gpu = len(contenders) > 1
+    rates = [(c.work, 1e3 / (timings[name].median_ms if on_gpu else timings[name].best_ms)) for name, c in contenders.items()]
+    return Ceilings(
+        max(work.flops * rate for work, rate in rates), max(work.bytes * rate for work, rate in rates) if on_gpu else math.inf
+    )
+
+
+def provenance(threads: int, device: torch.device) -> dict[str, object]:
     """Where, when and with what a row was measured."""
-    return {
+    return _gpu(device) | {
         "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
         "command": " ".join(["python -m bench", *sys.argv[1:]]),
         "commit": _commit(),
@@ -116,6 +194,29 @@ def provenance(threads: int) -> dict[str, object]:
         "numpy": numpy.__version__,
         "kimi_mini": kimi_mini.__version__,
     }
+
+
+def _gpu(device: torch.device) -> dict[str, object]:
+    if device.type != "cuda":
+        return {}
+    properties = torch.cuda.get_device_properties(device)
+    return {
+        "gpu": properties.name,
+        "compute_capability": f"{properties.major}.{properties.minor}",
+        "gpu_memory_gib": round(properties.total_memory / 2**30, 1),
+        "processors": properties.multi_processor_count,
+        "driver": _driver(),
+        "cuda": torch.version.cuda,
+        "triton": version("triton") if launch.has_triton() else None,
+    }
+
+
+def _driver() -> str | None:
+    ask = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(ask, capture_output=True, text=True, check=True, timeout=20).stdout.split()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return None
 
 
 def _cpu_model() -> str:

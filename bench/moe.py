@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3Experts
 
 from kimi_mini import kernels
+from kimi_mini.kernels.work import Work, grouped_mlp_backward, grouped_mlp_forward
 
 from .harness import Case, Errors, relative_error
 
@@ -43,20 +44,25 @@ def build(*, experts: int, k: int, tokens: int, width: int, hidden: int) -> Case
     def contender(way: Experts) -> Callable[[], object]:
         return lambda: _results(way, leaves, expert_TK, grad_TD)
 
-    flops = 3 * 2.0 * tokens * k * 3 * width * hidden  # forward and two backward products of gate, up and down
-    return Case({name: contender(way) for name, way in ways.items()}, check, flops)
+    return Case({name: contender(way) for name, way in ways.items()}, check)
+
+
+def work(*, experts: int, k: int, tokens: int, width: int, hidden: int) -> Work:
+    """Forward and backward."""
+    sizes = (tokens, k, experts, width, hidden)
+    return grouped_mlp_forward(*sizes) + grouped_mlp_backward(*sizes)
 
 
 def _ways(experts: int, width: int, hidden: int) -> dict[str, Experts]:
     return {
         OURS: kernels.grouped_mlp,
-        HF_EAGER: _hugging_face("eager", experts, width, hidden),
-        HF_GROUPED: _hugging_face("grouped_mm", experts, width, hidden),
+        HF_EAGER: hugging_face("eager", experts, width, hidden),
+        HF_GROUPED: hugging_face("grouped_mm", experts, width, hidden),
         TWIN: lambda *args: kernels.grouped_mlp(*args, impl="ref"),
     }
 
 
-def _hugging_face(implementation: str, experts: int, width: int, hidden: int) -> Experts:
+def hugging_face(implementation: str, experts: int, width: int, hidden: int) -> Experts:
     """transformers' own module with our tensors in place of its parameters."""
     config = SimpleNamespace(
         num_local_experts=experts, hidden_size=width, moe_intermediate_size=hidden, hidden_act="silu",

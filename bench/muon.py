@@ -21,7 +21,7 @@ from . import tiny
 from .harness import Case, Errors, relative_error
 
 OURS, TORCH, PASS = "ours", "torch.optim.Muon", "forward + backward"
-_LR, _DECAY = 0.02, 0.1
+LR, DECAY = 0.02, 0.1
 
 Optimise = tuple[list[Parameter], Callable[[], object]]  # parameters with gradients, and the step that updates them
 
@@ -32,14 +32,14 @@ def build(*, batch: int, length: int, fp32: bool = False, **shape: int) -> Case:
     data = Batch(*torch.randint(shape["vocab"], (2, batch, length)))
     _forward_backward(model, data)
     slabs = [p for name, p in model.named_parameters() if p.ndim >= 2 and name.startswith("blocks.")]
-    makers = {OURS: _ours, TORCH: _torch}
+    makers = {OURS: ours, TORCH: split_up}
 
     def check() -> Errors:
         errors = {}
         for name, make in makers.items():
             params, step = make(slabs, fp32)
             step()
-            errors[name] = {"update": _update_error(params, slabs)}
+            errors[name] = {"update": update_error(params, slabs)}
         return errors
 
     contenders = {name: make(slabs, fp32)[1] for name, make in makers.items()}
@@ -57,21 +57,21 @@ def _matrices(slab: Tensor) -> tuple[Tensor, ...]:
     return slab.reshape(-1, *slab.shape[-2:]).unbind(0)
 
 
-def _with_grad(weight: Tensor, grad: Tensor) -> Parameter:
+def with_grad(weight: Tensor, grad: Tensor) -> Parameter:
     parameter = Parameter(weight.detach().clone())
     parameter.grad = grad.clone()
     return parameter
 
 
-def _ours(slabs: list[Parameter], fp32: bool) -> Optimise:
-    params = [_with_grad(p, p.grad) for p in slabs]
-    return params, Muon(params, lr=_LR, weight_decay=_DECAY, ns_dtype=torch.float32 if fp32 else None).step
+def ours(slabs: list[Parameter], fp32: bool) -> Optimise:
+    params = [with_grad(p, p.grad) for p in slabs]
+    return params, Muon(params, lr=LR, weight_decay=DECAY, ns_dtype=torch.float32 if fp32 else None).step
 
 
-def _torch(slabs: list[Parameter], fp32: bool) -> Optimise:
+def split_up(slabs: list[Parameter], fp32: bool) -> Optimise:
     """torch's optimizer takes matrices only, and always iterates in bf16; with `fp32` its cast becomes a copy."""
-    params = [_with_grad(w, g) for p in slabs for w, g in zip(_matrices(p), _matrices(p.grad), strict=True)]
-    optimizer = torch.optim.Muon(params, lr=_LR, weight_decay=_DECAY, adjust_lr_fn="match_rms_adamw")
+    params = [with_grad(w, g) for p in slabs for w, g in zip(_matrices(p), _matrices(p.grad), strict=True)]
+    optimizer = torch.optim.Muon(params, lr=LR, weight_decay=DECAY, adjust_lr_fn="match_rms_adamw")
 
     def step_in_fp32() -> None:
         with patch.object(torch.Tensor, "bfloat16", torch.Tensor.clone):
@@ -81,12 +81,12 @@ def _torch(slabs: list[Parameter], fp32: bool) -> Optimise:
 
 
 @torch.no_grad()
-def _update_error(params: list[Parameter], before: list[Parameter]) -> float:
+def update_error(params: list[Parameter], before: list[Parameter]) -> float:
     """What the first step added besides decay, against the definition in float64; the worst matrix counts."""
     after = [m for p in params for m in _matrices(p)]
     old = [(w, g) for p in before for w, g in zip(_matrices(p), _matrices(p.grad), strict=True)]
     worst = 0.0
     for new, (weight, grad) in zip(after, old, strict=True):
-        exact = -_LR * update_scale(*grad.shape) * kernels.newton_schulz(grad.double(), impl="ref")
-        worst = max(worst, relative_error(new.double() - weight.double() * (1 - _LR * _DECAY), exact))
+        exact = -LR * update_scale(*grad.shape) * kernels.newton_schulz(grad.double(), impl="ref")
+        worst = max(worst, relative_error(new.double() - weight.double() * (1 - LR * DECAY), exact))
     return worst

@@ -1,38 +1,10 @@
-"""Every row once: what is run, at which shapes, and what it should reach.
-
-A goal is the smallest acceptable "ratio to ours": how many times the contender needs our time, the median over the rounds.
-The goals were set before the rows existed; a row that misses one says so in bench/results/.
-"""
+"""Every row once: what is run, at which shapes, and what it should reach. C rows are for a CPU, G rows and T1 for a GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 from . import attention, decode, moe, muon, train_step
-from .harness import Case
-
-Goal = float | dict[int, float]  # the same for every number of threads, or one for each
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the benchmark. `toy` replaces `shape` in the tests; `tolerance` is the largest error ours may have
-    (None: 1.5 times that of the most accurate peer); `floor` is the share of the GEMM peak aimed at."""
-
-    id: str
-    what: str
-    build: Callable[..., Case]
-    shape: dict[str, int]
-    toy: dict[str, int]
-    goals: dict[str, Goal] = field(default_factory=dict)
-    tolerance: float | None = 1e-6
-    floor: float | None = None
-
-    def goal(self, contender: str, threads: int) -> float | None:
-        goal = self.goals.get(contender)
-        return goal.get(threads) if isinstance(goal, dict) else goal
-
+from .gpu.rows import ROWS as GPU_ROWS
+from .row import Goal, Row
 
 _E32 = dict(width=256, hidden=128, experts=32, k=4)
 _E384 = dict(width=128, hidden=32, experts=384, k=8)
@@ -45,7 +17,7 @@ def _attention(length: int, batch: int, goals: dict[str, Goal]) -> Row:
     shape = dict(length=length, batch=batch, heads=8, qk_width=48, v_width=32)
     toy = dict(length=length // 8, batch=2, heads=2, qk_width=12, v_width=8)
     what = f"attention with exact maxima, forward + backward, {length} tokens x {batch}, 8 heads of 48/32"
-    return Row(f"C2.{length}", what, attention.build, shape, toy, goals)
+    return Row(f"C2.{length}", what, attention.build, shape, toy, goals=goals)
 
 
 def _moe(name: str, shape: dict[str, int], tokens: int, goals: dict[str, Goal], floor: float | None = None) -> Row:
@@ -53,7 +25,8 @@ def _moe(name: str, shape: dict[str, int], tokens: int, goals: dict[str, Goal], 
         "routed experts, forward + backward, {tokens} tokens, {experts} experts top-{k}, width {width}, expert width {hidden}"
     )
     shape = dict(tokens=tokens, **shape)
-    return Row(f"C1.{name}", what.format(**shape), moe.build, shape, dict(tokens=24, **_SMALL), goals, floor=floor)
+    toy = dict(tokens=24, **_SMALL)
+    return Row(f"C1.{name}", what.format(**shape), moe.build, shape, toy, moe.work, goals, floor=floor)
 
 
 def _step(name: str, vocab: int, shape: dict[str, int], goals: dict[str, Goal]) -> Row:
@@ -61,25 +34,25 @@ def _step(name: str, vocab: int, shape: dict[str, int], goals: dict[str, Goal]) 
         **shape, vocab=vocab
     )
     toy = dict(batch=2, length=12, **_TOY_MODEL)
-    return Row(f"C3.{name}", what, train_step.build, dict(vocab=vocab, **_BATCH, **shape), toy, goals, 2e-6, 0.65)
+    shape = dict(vocab=vocab, **_BATCH, **shape)
+    return Row(f"C3.{name}", what, train_step.build, shape, toy, train_step.work, goals, 2e-6, 0.65)
 
 
 def _decode(name: str, batch: int, prompt: int, new: int, goal: float) -> Row:
     what = f"tiny DeepSeek-V3, greedy decoding, batch {batch}, {prompt} + {new} tokens, vocabulary 8192"
     shape = dict(batch=batch, prompt=prompt, new=new, vocab=8192, **_E32)
     toy = dict(batch=2, prompt=5, new=4, **_TOY_MODEL)
-    return Row(f"C4.{name}", what, decode.build, shape, toy, {decode.HF_DEFAULT: goal}, tolerance=0.0)
+    return Row(f"C4.{name}", what, decode.build, shape, toy, goals={decode.HF_DEFAULT: goal}, tolerance=0.0)
 
 
 def _muon(name: str, what: str, fp32: bool, goals: dict[str, Goal]) -> Row:
     shape = dict(fp32=fp32, vocab=512, **_BATCH, **_E32)
     toy = dict(fp32=fp32, batch=2, length=12, **_TOY_MODEL)
-    return Row(
-        f"C5.{name}", f"Muon step, 323 matrices, 11.3 M parameters, {what}", muon.build, shape, toy, goals, tolerance=None
-    )
+    what = f"Muon step, 323 matrices, 11.3 M parameters, {what}"
+    return Row(f"C5.{name}", what, muon.build, shape, toy, goals=goals, tolerance=None)
 
 
-ROWS = (
+CPU_ROWS = (
     _moe("e32", _E32, 2048, {moe.HF_EAGER: 1.7, moe.HF_GROUPED: 1.1}, floor=0.75),
     _moe("e384", _E384, 2048, {moe.HF_EAGER: 20.0, moe.HF_GROUPED: 1.15}, floor=0.45),
     _moe("e64", dict(width=512, hidden=256, experts=64, k=8), 4096, {}),
@@ -96,16 +69,21 @@ ROWS = (
 )
 
 
-def select(patterns: list[str]) -> list[Row]:
-    """Rows whose id is, or begins with, one of the patterns (C3 takes C3.e32, ...); all for none.
+ROWS: tuple[Row, ...] = CPU_ROWS + GPU_ROWS
+_GROUPS = {"cpu": CPU_ROWS, "gpu": GPU_ROWS}
 
-    Raises ValueError for a pattern that fits no row.
+
+def select(patterns: list[str]) -> list[Row]:
+    """Rows whose id is, or begins with, one of the patterns (C3 takes C3.e32, ...); `cpu` and `gpu` take all of that device.
+
+    All rows for no pattern. Raises ValueError for a pattern that fits no row.
     """
     for pattern in patterns:
         if not any(_fits(row, pattern) for row in ROWS):
-            raise ValueError(f"row = {pattern!r} is unknown; expected one of {', '.join(row.id for row in ROWS)}, or C1 to C5")
+            groups = ", ".join(sorted({row.id.partition(".")[0] for row in ROWS}, key=lambda name: (name[0], int(name[1:]))))
+            raise ValueError(f"row = {pattern!r} is unknown; expected cpu, gpu, {groups}, or a row of one of these in full")
     return [row for row in ROWS if not patterns or any(_fits(row, pattern) for pattern in patterns)]
 
 
 def _fits(row: Row, pattern: str) -> bool:
-    return row.id == pattern or row.id.startswith(pattern + ".")
+    return row.id == pattern or row.id.startswith(pattern + ".") or row in _GROUPS.get(pattern, ())

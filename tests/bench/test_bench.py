@@ -7,8 +7,10 @@ import torch
 
 from bench import __main__ as command
 from bench import report
-from bench.harness import Timing, measure, median_ratio
-from bench.registry import ROWS, Row, select
+from bench.harness import Case, Timing, ceiling_contenders, ceilings_of, measure, median_ratio
+from bench.registry import CPU_ROWS, ROWS, select
+from bench.row import Row
+from kimi_mini.kernels.work import Ceilings, Work
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +20,7 @@ def keep_threads():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+@pytest.mark.parametrize("row", CPU_ROWS, ids=lambda row: row.id)
 def test_every_row_runs_and_every_contender_is_right(row):
     record = command.run(row, rounds=2, threads=1, shape=row.toy)
     ours, *peers = record["contenders"].values()
@@ -33,7 +35,7 @@ def test_every_row_runs_and_every_contender_is_right(row):
 
 
 def test_shapes_and_toys_name_the_same_things():
-    for row in ROWS:
+    for row in CPU_ROWS:
         assert set(row.shape) <= set(row.toy), row.id
 
 
@@ -52,11 +54,30 @@ def test_a_goal_that_is_missed_says_so():
     row = Row("X", "", lambda: None, {}, {}, goals={"peer": {1: 2.0}, "other": 1.0})
     timings = {"ours": Timing([1.0, 1.0], [1.0, 1.0]), "peer": Timing([1.9, 1.5], [1.9, 1.5]), "other": Timing([1.1], [1.1])}
     timings["other"] = Timing([1.1, 1.2], [1.1, 1.2])
-    record = report.make_record(row, 1, timings, {"ours": {"out": 0.0}}, None, {}, {"threads": 1})
+    case, none = Case(dict.fromkeys(timings), dict), Ceilings(1.0, 1.0)
+    record = report.make_record(row, 1, timings, {"ours": {"out": 0.0}}, case, None, none)
     assert report.verdict(record, "peer") == "NO (goal 2.00)"
     assert report.verdict(record, "other") == "yes (goal 1.00)"
-    two = report.make_record(row, 2, timings, {"ours": {"out": 0.0}}, None, {}, {"threads": 2})
+    two = report.make_record(row, 2, timings, {"ours": {"out": 0.0}}, case, None, none)
     assert report.verdict(two, "peer") == ""
+
+
+def test_a_limit_a_floor_and_the_worst_quantity_are_judged():
+    row = Row("X", "", lambda: None, {}, {}, tolerance={"a": 1e-2, "b": 0.0}, floor=0.5, limit_ms=0.015, device="cuda")
+    timings = {"ours": Timing([2.0, 2.0, 4.0], [1.0] * 3), "peer": Timing([1.0] * 3, [1.0] * 3)}
+    case = Case(dict.fromkeys(timings), dict, missing={"other": "not installed"})
+    errors = {"ours": {"a": 5e-3, "b": 1.0}}
+    record = report.make_record(row, 1, timings, errors, case, Work(8e9, 1.0), Ceilings(1e13, 1e12)) | {"gpu": "none"}
+    assert record["contenders"]["ours"]["median_ms"] == 2.0 and record["floor_ms"] == pytest.approx(0.8)
+    assert record["contenders"]["ours"]["floor"] == pytest.approx(0.4) and record["contenders"]["peer"]["ratio"] == 0.5
+    assert report.verdict(record, "ours") == "NO (b up to 0); NO (floor 50%); NO (up to 0.015 ms)"
+    assert report.lines(record)[2] == ("X", "other", "", "", "", "", "not installed")
+
+
+def test_ceilings_are_measured_in_the_same_rounds():
+    contenders = ceiling_contenders(torch.device("cpu"))
+    timings = {name: Timing([4.0, 2.0], [1.0, 1.0]) for name in contenders}
+    assert ceilings_of(contenders, timings) == Ceilings(2.0 * 1024**3 / 2e-3, float("inf"))
 
 
 def test_ratio_is_the_median_of_ratios_within_rounds():
@@ -72,8 +93,8 @@ def test_rounds_rotate_who_goes_first():
 def test_rows_are_chosen_by_name_or_group():
     assert [row.id for row in select(["C2"])] == ["C2.256", "C2.1024"]
     assert [row.id for row in select(["C1.e32"])] == ["C1.e32"]
-    assert select([]) == list(ROWS)
-    with pytest.raises(ValueError, match="row = 'C9' is unknown; expected one of C1.e32"):
+    assert select([]) == list(ROWS) and select(["cpu"]) == list(CPU_ROWS) and select(["cpu", "gpu"]) == list(ROWS)
+    with pytest.raises(ValueError, match="row = 'C9' is unknown; expected cpu, gpu, C1, C2"):
         select(["C9"])
 
 
