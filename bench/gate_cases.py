@@ -161,3 +161,28 @@ for _name, *_shape in (
     ("E128 fp16", 32_768, 128, 8, 2048, 768, FP16),
 ):
     case(f"grouped_mlp {_name}")(lambda shape=_shape: _experts(*shape))
+
+
+def _fp8(shape: tuple[int, ...], dtype: torch.dtype, block: tuple[int, int]) -> None:
+    q, scale = kernels.quantize_fp8(empty(*shape, dtype=dtype), block, impl="triton")
+    kernels.dequantize_fp8(q, scale, block, dtype=dtype, impl="triton")
+
+
+def _swiglu_fp8(tokens: int, width: int, dtype: torch.dtype) -> None:
+    kernels.swiglu_fp8(*empty(tokens, 2 * width, dtype=dtype).chunk(2, -1), impl="triton")
+
+
+_TILED = {
+    "1x128 K2": ((32_768, 7168), BF16, (1, 128)),
+    "1x128 MINI": ((8192, 192), BF16, (1, 128)),
+    "1x128 K2 fp32": ((32_768, 7168), FP32, (1, 128)),
+    "128x128 K2": ((384, 2048, 7168), BF16, (128, 128)),
+    "128x128 MINI": ((32, 64, 192), BF16, (128, 128)),
+    "128x128 K2 fp32": ((384, 2048, 7168), FP32, (128, 128)),
+}
+for _name, _arguments in _TILED.items():
+    case(f"fp8 {_name}")(lambda arguments=_arguments: _fp8(*arguments))
+for _name, _tokens, _width, _dtype in (
+    ("K2", 65_536, 2048, BF16), ("Moonlight", 49_152, 1408, BF16), ("MINI", 8192, 64, BF16), ("K2 fp32", 65_536, 2048, FP32),
+):  # fmt: skip
+    case(f"swiglu_fp8 {_name}")(lambda tokens=_tokens, width=_width, dtype=_dtype: _swiglu_fp8(tokens, width, dtype))

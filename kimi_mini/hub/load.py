@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from .. import kernels
 from ..config import ModelConfig, load_hf_dict
 from ..device import at_least_fp32
 from ..model import KimiMini
@@ -22,7 +23,7 @@ _FP8 = torch.float8_e4m3fn
 _DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F8_E4M3": _FP8,
 }  # fmt: skip
-_BLOCK = 128  # rows and columns that share one scale in block-FP8
+_FP8_BLOCK = (128, 128)  # rows and columns that share one scale
 _SHOWN = 20  # keys listed per kind of complaint
 
 
@@ -69,11 +70,11 @@ def _read_config(folder: Path) -> ModelConfig:
     except ValueError as error:
         raise ValueError(f"{folder / 'config.json'}: {error}") from None
     quantised = hf.get("quantization_config") or {}
-    method, block = quantised.get("quant_method", "fp8"), quantised.get("weight_block_size", [_BLOCK, _BLOCK])
-    if method != "fp8" or list(block or ()) != [_BLOCK, _BLOCK]:
+    method, block = quantised.get("quant_method", "fp8"), quantised.get("weight_block_size", _FP8_BLOCK)
+    if method != "fp8" or tuple(block or ()) != _FP8_BLOCK:
         raise ValueError(
             f"{folder / 'config.json'}: quantization_config has quant_method = {method!r}, weight_block_size = {block!r}; "
-            f"expected 'fp8' in blocks of [{_BLOCK}, {_BLOCK}], or weights that are not quantised"
+            f"expected 'fp8' in blocks of {list(_FP8_BLOCK)}, or weights that are not quantised"
         )
     return config
 
@@ -125,7 +126,7 @@ def _match(folder: Path, config: ModelConfig, state: dict[str, Tensor], stored: 
     found = {key: stored[key] for key in slots if key in stored}
     quantised = [key for key, tensor in found.items() if tensor.dtype == "F8_E4M3"]
     expected = {key: list(slot.of(state[slot.name]).shape) for key, slot in slots.items()}
-    expected |= {key + "_scale_inv": _scale_shape(expected[key]) for key in quantised}
+    expected |= {key + "_scale_inv": kernels.fp8_scale_shape(expected[key], _FP8_BLOCK) for key in quantised}
 
     complaints = {
         "missing": [key for key in expected if key not in stored],
@@ -184,7 +185,7 @@ def _fill(
     for key, slot in slots.items():
         value = stored[key].read()
         if value.dtype == _FP8:
-            value = dequantise(value, stored[key + "_scale_inv"].read())
+            value = kernels.dequantize_fp8(value, stored[key + "_scale_inv"].read(), _FP8_BLOCK)
         slot.of(filled[slot.name]).copy_(value)
     return filled
 
@@ -198,14 +199,3 @@ def _formats(slots: dict[str, Slot], stored: dict[str, Stored], dtype: torch.dty
         kept = at_least_fp32(kept) if name.endswith("selection_bias") else kept
         formats[name] = torch.promote_types(kept, formats.get(name, kept))
     return formats
-
-
-def dequantise(weight_OI: Tensor, scale_oi: Tensor) -> Tensor:
-    """fp32 weights from block-FP8: every 128x128 block times its scale (leading axes allowed; edges may be ragged)."""
-    rows, columns = weight_OI.shape[-2:]
-    scale_OI = scale_oi.float().repeat_interleave(_BLOCK, -2).repeat_interleave(_BLOCK, -1)
-    return weight_OI.float() * scale_OI[..., :rows, :columns]
-
-
-def _scale_shape(shape: list[int]) -> list[int]:
-    return [*shape[:-2], *(-(-n // _BLOCK) for n in shape[-2:])]

@@ -21,6 +21,7 @@ from ..checks import require
 from . import (
     attention_ref,
     attention_torch,
+    fp8,
     grouped_mlp_ref,
     grouped_mlp_torch,
     launch,
@@ -31,6 +32,7 @@ from . import (
     router_ref,
     rows,
 )
+from .fp8 import scale_shape as fp8_scale_shape
 from .newton_schulz_ref import COEFFICIENTS as NEWTON_SCHULZ_COEFFICIENTS
 from .newton_schulz_ref import step_coefficients
 from .router_ref import Sorted
@@ -44,16 +46,20 @@ __all__ = [
     "attention",
     "chosen",
     "cross_entropy",
+    "dequantize_fp8",
+    "fp8_scale_shape",
     "grouped_mlp",
     "latent_attention",
     "linear_cross_entropy",
     "newton_schulz",
+    "quantize_fp8",
     "rms_norm",
     "rope",
     "route",
     "sort_by_expert",
     "step_coefficients",
     "swiglu",
+    "swiglu_fp8",
     "using",
 ]
 
@@ -61,14 +67,17 @@ __all__ = [
 _TRITON = {
     "add_rms_norm": "rms_norm_triton",
     "attention": "attention_triton",
+    "dequantize_fp8": "fp8_triton",
     "grouped_mlp": "grouped_mlp_triton",
     "linear_cross_entropy": "linear_cross_entropy_triton",
     "newton_schulz": "newton_schulz_triton",
+    "quantize_fp8": "fp8_triton",
     "rms_norm": "rms_norm_triton",
     "rope": "rope_triton",
     "route": "router_triton",
     "sort_by_expert": "sort_triton",
     "swiglu": "swiglu_triton",
+    "swiglu_fp8": "fp8_triton",
 }
 _auto: Impl = "auto"
 
@@ -168,7 +177,7 @@ def newton_schulz(x_AB, *, steps=5, coefficients="muon", dtype=None, eps=1e-7, i
     """Pull the singular values of each matrix (last two axes) towards 1: about U V^T of its SVD.
 
     `coefficients` names a row of NEWTON_SCHULZ_COEFFICIENTS; `dtype` is the format of the iteration (default: that of x).
-    A zero matrix stays zero.
+    A zero matrix stays zero. The Triton form has no gradient: an optimizer asks for none.
     """
     run = _pick("newton_schulz", impl, x_AB, newton_schulz_ref.newton_schulz, newton_schulz_torch.newton_schulz)
     return run(x_AB, steps=steps, coefficients=coefficients, dtype=dtype, eps=eps)
@@ -187,6 +196,28 @@ def add_rms_norm(x_D, residual_D, weight_D, eps, *, impl: Impl = "auto"):
 def swiglu(gate_F, up_F, *, impl: Impl = "auto"):
     """silu(gate) * up, elementwise (silu(x) = x sigmoid(x)). Both may be strided halves of one tensor."""
     return _pick("swiglu", impl, gate_F, rows.swiglu_ref, rows.swiglu_torch)(gate_F, up_F)
+
+
+def quantize_fp8(x_AB, block=(1, 128), *, impl: Impl = "auto"):
+    """`(q_AB, scale)`, x in about a quarter of fp32's bytes: E4M3 codes and, per tile of (1, 128) or (128, 128), an fp32 scale.
+
+    x is about q * scale; scale = amax / 448 (DeepSeek's layout: `fp8_scale_shape`). Tiles of zeros come back as zeros, tiles
+    with NaN or an infinity as NaN. No gradient.
+    """
+    run = _pick("quantize_fp8", impl, x_AB, fp8.quantize_fp8_ref, fp8.quantize_fp8_torch)
+    return run(x_AB.detach(), block)
+
+
+def dequantize_fp8(q_AB, scale_ab, block=(1, 128), *, dtype=torch.float32, impl: Impl = "auto"):
+    """q * scale in `dtype`: what `quantize_fp8` was given, to about 2^-4 of each entry. No gradient."""
+    run = _pick("dequantize_fp8", impl, scale_ab, fp8.dequantize_fp8, fp8.dequantize_fp8)
+    return run(q_AB, scale_ab, block, dtype)
+
+
+def swiglu_fp8(gate_TF, up_TF, *, impl: Impl = "auto"):
+    """`quantize_fp8(silu(gate) * up)` in tiles of (1, 128), with nothing rounded between; halves of one tensor will do."""
+    run = _pick("swiglu_fp8", impl, gate_TF, fp8.swiglu_fp8_ref, fp8.swiglu_fp8_torch)
+    return run(gate_TF.detach(), up_TF.detach())
 
 
 def rope(x_BTHR, cos_BTP, sin_BTP, *, impl: Impl = "auto"):

@@ -51,6 +51,13 @@ def can_run_triton(x: Tensor) -> bool:
     return torch.cuda.get_device_capability(x.device) >= (8, 0)
 
 
+def has_fp8() -> bool:
+    """Whether the active GPU converts to and from FP8 itself (sm_89 and later); the interpreter's conversion does not round."""
+    from triton.runtime import driver  # here: triton is optional
+
+    return not interpreting() and driver.active.get_current_target().arch >= 89
+
+
 def choose(table: dict[str, Config], dtype: torch.dtype) -> Config:
     """The row for this format and the active device: "interpreter", "fp32" (4-byte inputs), "hopper", "ampere" or "small"."""
     if interpreting():
