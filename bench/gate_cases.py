@@ -81,9 +81,8 @@ for _name, _heads, _width, _content, _dtype in (
 
 
 def _attention(T: int, H: int, N: int, M: int, dtype: torch.dtype = BF16, documents: bool = False, batch: int = 1) -> None:
-    q, k = empty(batch, T, H, N, dtype=dtype, grad=False), empty(batch, T, H, N, dtype=dtype, grad=False)
+    q, k, v = (empty(batch, T, H, width, dtype=dtype) for width in (N, N, M))
     document_BT = empty(batch, T, dtype=torch.int64) if documents else None
-    v = empty(batch, T, H, M, dtype=dtype, grad=False)
     backward(kernels.attention(q, k, v, scale=N**-0.5, document_BT=document_BT, impl="triton")[0])
 
 

@@ -19,6 +19,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..checks import require
+from .attention_triton_backward import gradients
 from .launch import Config, blocks, choose
 from .tiles import halves, heads_at_once, int32, load_tile, padded, place, precision, rows_of, store_tile
 
@@ -30,13 +31,12 @@ _CONFIGS = {
     "fp32": Config({"T_BLOCK": 32, "S_BLOCK": 32}, warps=8, stages=1),
     "interpreter": Config({"T_BLOCK": 16, "S_BLOCK": 8}),
 }
-# The mask of documents wants registers of its own: at 128 keys a thread spills 104 bytes.
-_WITH_DOCUMENTS = {**_CONFIGS, "hopper": Config({"T_BLOCK": 128, "S_BLOCK": 64}, warps=8, stages=3)}
 
 
 @triton.jit
 def _walk(
-    out, total, peak, q_first, q_rest, k_ptr, v_ptr, document_ptr, start, stop, t, t_document, T, k_row, v_row, log2_scale,
+    out, total, peak, q_first, q_rest, k_ptr, v_ptr, document_ptr, start, stop, t, t_document, T,
+    k_row: tl.constexpr, v_row: tl.constexpr, log2_scale,
     N: tl.constexpr, M: tl.constexpr, N_FIRST: tl.constexpr, N_REST: tl.constexpr, M_BLOCK: tl.constexpr,
     S_BLOCK: tl.constexpr, HAS_DOCUMENTS: tl.constexpr, DIAGONAL: tl.constexpr,
 ):  # fmt: skip
@@ -69,8 +69,9 @@ def _walk(
 
 @triton.jit
 def _forward(
-    q_ptr, k_ptr, v_ptr, document_ptr, out_ptr, lse_ptr, tile_max_ptr,
-    q_batch, q_row, q_head, k_batch, k_row, k_head, v_batch, v_row, v_head, B, T, H, scale, at_once,
+    q_ptr, k_ptr, v_ptr, document_ptr, out_ptr, level_ptr, tile_max_ptr,
+    q_batch, q_row: tl.constexpr, q_head, k_batch, k_row: tl.constexpr, k_head, v_batch, v_row: tl.constexpr, v_head,
+    B, T, H: tl.constexpr, scale, at_once,
     N: tl.constexpr, M: tl.constexpr, N_FIRST: tl.constexpr, N_REST: tl.constexpr, M_BLOCK: tl.constexpr,
     T_BLOCK: tl.constexpr, S_BLOCK: tl.constexpr, HAS_DOCUMENTS: tl.constexpr,
 ):  # fmt: skip
@@ -108,37 +109,43 @@ def _forward(
     counts = t < T
     if HAS_DOCUMENTS:
         counts = counts & (t_document != 0)
-    tile_max = tl.max(tl.where(counts, peak, -float("inf")), 0) * scale  # now: below, peak is folded into the log-sum-exp
+    tile_max = tl.max(tl.where(counts, peak, -float("inf")), 0) * scale  # now: the log-sum-exp below hides it
     tl.store(tile_max_ptr + head.to(tl.int64) * n_tiles + light, tile_max)
     total = tl.where(t < T, total, 1.0)  # rows after the last saw nothing
-    tl.store(lse_ptr + head.to(tl.int64) * T + t, peak * log2_scale + tl.log2(total), mask=t < T)
+    tl.store(level_ptr + head.to(tl.int64) * T + t, peak + tl.log2(total) / log2_scale, mask=t < T)
     out_ptr += (batch * T + far) * H * M + h * M
     store_tile(out_ptr, out / total[:, None], H * M, T - t_start, M, 0)
 
 
 def _run_forward(q: Tensor, k: Tensor, v: Tensor, scale: float, document_BT: Tensor | None):
-    """out_BTHM, the log-sum-exp of each row in base 2 [B, H, T] and max_logits_H."""
+    """out_BTHM, the level of each row (its log-sum-exp over scale, [B, H, T]) and max_logits_H."""
     B, T, H, N = q.shape
     M = v.shape[-1]
-    config = choose(_CONFIGS if document_BT is None else _WITH_DOCUMENTS, q.dtype)
+    config = choose(_CONFIGS, q.dtype)
     n_tiles = blocks(T, config.tiles["T_BLOCK"])
     out = torch.empty(B, T, H, M, dtype=v.dtype, device=q.device)
-    lse = torch.empty(B, H, T, dtype=torch.float32, device=q.device)
+    level = torch.empty(B, H, T, dtype=torch.float32, device=q.device)
     tile_max = torch.empty(B, H, n_tiles, dtype=torch.float32, device=q.device)
     _forward[(n_tiles * B * H,)](
-        q, k, v, document_BT, out, lse, tile_max, *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], B, T, H, scale,
+        q, k, v, document_BT, out, level, tile_max, *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], B, T, H, scale,
         heads_at_once(q, T * (N + M) * q.element_size()), N, M, *halves(N), padded(M),
         HAS_DOCUMENTS=document_BT is not None, **config.options(),
     )  # fmt: skip
-    return out, lse, tile_max.amax((0, 2))
+    return out, level, tile_max.amax((0, 2))
 
 
 class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, q: Tensor, k: Tensor, v: Tensor, document_BT: Tensor | None, scale: float):
-        out, lse, max_logits_H = _run_forward(q, k, v, scale, document_BT)
+        out, level, max_logits_H = _run_forward(q, k, v, scale, document_BT)
         ctx.mark_non_differentiable(max_logits_H)
+        ctx.save_for_backward(q, k, v, document_BT, out, level)
+        ctx.scale = scale
         return out, max_logits_H
+
+    @staticmethod
+    def backward(ctx, dout: Tensor, _: Tensor):
+        return *gradients(*ctx.saved_tensors, dout.contiguous(), ctx.scale), None, None
 
 
 def attention(

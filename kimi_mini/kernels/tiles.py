@@ -58,10 +58,14 @@ def place(n_tiles, n_heads, at_once):
 
 @triton.jit
 def load_tile(
-    ptr, stride, n_rows, WIDTH: tl.constexpr, FIRST: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    WHOLE: tl.constexpr,
+    ptr, stride: tl.constexpr, n_rows, WIDTH: tl.constexpr, FIRST: tl.constexpr, ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
-    """The tile [ROWS, COLUMNS] from column FIRST on of a matrix with WIDTH columns; zero outside. WHOLE: no row is outside."""
+    """The tile [ROWS, COLUMNS] from column FIRST on of a matrix with WIDTH columns; zero outside. WHOLE: no row is outside.
+
+    The stride is a constant, as it is in a model: the addresses of a thread's rows then differ by constants and need no
+    registers of their own.
+    """
     row = tl.arange(0, ROWS)[:, None]
     column = FIRST + tl.arange(0, COLUMNS)[None, :]
     at = ptr + row * stride + column
@@ -82,3 +86,14 @@ def store_tile(ptr, tile, stride, n_rows, WIDTH: tl.constexpr, FIRST: tl.constex
     column = FIRST + tl.arange(0, tile.shape[1])[None, :]
     inside = (row < n_rows) & (column < WIDTH)
     tl.store(ptr + row * stride + column, tile.to(ptr.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def load_row(ptr, n, COLUMNS: tl.constexpr, WHOLE: tl.constexpr):
+    """[1, COLUMNS] numbers that lie side by side, zero from n on. WHOLE: none is outside."""
+    column = tl.arange(0, COLUMNS)[None, :]
+    if WHOLE:
+        row = tl.load(ptr + column)
+    else:
+        row = tl.load(ptr + column, mask=column < n, other=0.0)
+    return row
