@@ -79,6 +79,7 @@ _TRITON = {
     "swiglu": "swiglu_triton",
     "swiglu_fp8": "fp8_triton",
 }
+_MULTIPLY = ("attention", "grouped_mlp", "latent_attention", "linear_cross_entropy")  # tiles, in the format of their inputs
 _auto: Impl = "auto"
 
 
@@ -121,6 +122,8 @@ def _check_triton(op: str, x: Tensor) -> None:
         not ran or launch.interpreting(), "impl", "triton",
         "'ref' or 'torch' for CPU tensors (or TRITON_INTERPRET=1 in the environment from the start)",
     )  # fmt: skip
+    wrong = ran and x.dtype == torch.bfloat16 and op in _MULTIPLY
+    require(not wrong, f"{op}'s dtype", x.dtype, "float32 or float16 (Triton's interpreter multiplies bfloat16 tiles wrongly)")
     known = x.dtype in (torch.float32, *launch.HALF) or not x.is_floating_point()
     require(known, f"{op}'s dtype", x.dtype, "float32, float16 or bfloat16 (float64: 'ref' or 'torch')")
 

@@ -28,7 +28,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..checks import require
-from .launch import HALF, PRECISION, Config, blocks, choose
+from .launch import HALF, PRECISION, Config, blocks, choose, interpreting
 from .newton_schulz_ref import frobenius_norm, step_coefficients
 
 Triples = list[tuple[float, float, float]]
@@ -177,6 +177,8 @@ def newton_schulz(x_AB: Tensor, *, steps: int, coefficients: str, dtype: torch.d
     triples = step_coefficients(coefficients, steps)
     dtype = dtype or x_AB.dtype
     require(dtype in (torch.float32, *HALF), "dtype", dtype, "float32, float16 or bfloat16 (float64: 'ref' or 'torch')")
+    wrong = interpreting() and dtype == torch.bfloat16
+    require(not wrong, "dtype", dtype, "float32 or float16 (Triton's interpreter multiplies bfloat16 tiles wrongly)")
     grad = x_AB.requires_grad and torch.is_grad_enabled()
     require(not grad, "x.requires_grad", grad, "no gradient ('ref' and 'torch' have one)")
     sides = sorted(x_AB.shape[-2:])

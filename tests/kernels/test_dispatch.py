@@ -101,6 +101,19 @@ def test_importing_the_package_does_not_import_triton():
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here: nothing is interpreted")
+def test_bf16_products_are_refused_in_the_interpreter():
+    pytest.importorskip("triton", reason="triton is not installed: there is no interpreter")
+    x, target = torch.ones(2, 8, dtype=torch.bfloat16), torch.zeros(2, dtype=torch.long)
+    with pytest.raises(ValueError, match="linear_cross_entropy's dtype = torch.bfloat16.*interpreter"):
+        kernels.linear_cross_entropy(x, x, target, impl="triton")
+    with pytest.raises(
+        ValueError, match="dtype = torch.bfloat16.*interpreter"
+    ):  # what Muon asks for on a CPU that is fast at it
+        kernels.newton_schulz(X, dtype=torch.bfloat16, impl="triton")
+    assert kernels.rms_norm(x, WEIGHT, 1e-6, impl="triton").dtype == torch.bfloat16  # no products there
+
+
 TABLE = {name: launch.Config({"BLOCK": size}) for name, size in [("interpreter", 1), ("fp32", 2), ("hopper", 3), ("small", 4)]}
 
 

@@ -136,6 +136,7 @@ def test_bf16_runs_the_direct_form_and_float64_is_refused(monkeypatch):
     module = original("newton_schulz_triton")
     monkeypatch.setattr(module, "_direct_form", lambda x, triples: x)
     monkeypatch.setattr(module, "_gram_form", None)
+    monkeypatch.setattr(module, "interpreting", lambda: False)  # which would multiply bf16 wrongly, and says so
     assert kernels.newton_schulz(normal(6, 15), dtype=torch.bfloat16, impl="triton").isfinite().all()
     with pytest.raises(ValueError, match=r"dtype = torch.float64.*float32, float16 or bfloat16"):
         kernels.newton_schulz(normal(2, 2), dtype=torch.float64, impl="triton")

@@ -1,4 +1,4 @@
-"""A training run on the Triton kernels follows the run on the torch forms: loss, gradient norm, largest logits, expert loads."""
+"""A run on the Triton kernels follows the run on the torch forms: loss, gradient norm, largest logits, expert loads."""
 
 import math
 
