@@ -32,7 +32,7 @@ def evaluation(name: str) -> Markup:
         known = [html.escape(row.metric or "unknown"), f"{row.questions:,}" if row.questions else "unknown"]
         rows.append((html.escape(row.name), *known, *cells))
     keep = [0, *(place for place in (1, 2) if _says(table, place)), *range(3, len(columns))]
-    return _markup(
+    return figure_table(
         f"{table.title}: {table.source}. {table.note}".strip(),
         [columns[place] for place in keep],
         [[row[place] for place in keep] for row in rows],
@@ -51,7 +51,7 @@ def discrepancies(*kinds: str) -> Markup:
         for each in DISCREPANCIES
         if each.kind in kinds
     ]
-    return _markup("Two sources, two answers.", ("what", "one says", "the other says"), rows)
+    return figure_table("Two sources, two answers.", ("what", "one says", "the other says"), rows)
 
 
 def _valued(value: Any, source: str) -> str:
@@ -61,7 +61,7 @@ def _valued(value: Any, source: str) -> str:
 def account() -> Markup:
     """The sentences of a popular account beside what the sources say."""
     rows = [[html.escape(each.says), html.escape(each.found), html.escape(each.source)] for each in ACCOUNT]
-    return _markup("A popular account, sentence by sentence.", ("it says", "the sources say", "where"), rows)
+    return figure_table("A popular account, sentence by sentence.", ("it says", "the sources say", "where"), rows)
 
 
 def read_own(path: str | Path) -> dict[str, Any]:
@@ -83,10 +83,10 @@ def own_benchmarks(content: dict[str, Any]) -> Markup:
             ]
         )  # fmt: skip
     columns = ("benchmark", "problems", "answers each", "right, percent", "95 %", "cut off")
-    return _markup(f"{content['subject'].partition('@')[0].upper()}, measured here.", columns, rows)
+    return figure_table(f"{content['subject'].partition('@')[0].upper()}, measured here.", columns, rows)
 
 
-def _markup(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
+def figure_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
     """A table that scrolls in its own box; cells are HTML, columns and title are text."""
     rows = list(rows)
     head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)

@@ -1,13 +1,15 @@
-"""`show(obj)`: the source of a package object, highlighted, with a link to its file and line."""
+"""The source of a package object, highlighted, with a link to its file and line: `show(obj)`, `show_file` without importing."""
 
 from __future__ import annotations
 
+import ast
 import html
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..checks import require
 from .stage import book_is_built
 
 _PACKAGE = Path(__file__).parents[1]
@@ -47,6 +49,23 @@ def show(obj: Any) -> Source:
         raise ValueError(f"obj = {obj!r} comes from {path.name}; expected a function, method, class or module of kimi_mini")
     text = inspect.cleandoc("\n" + "".join(lines)) + "\n"
     return Source(text, path.relative_to(_PACKAGE.parent).as_posix(), max(line, 1))
+
+
+def show_file(path: str, name: str, last: int | None = None) -> Source:
+    """Show a function or class of a file of this package that may lack what it imports: a kernel where there is no triton.
+
+    `path` is relative to kimi_mini/; `last` shows that many of its last lines. Raises ValueError for a name that the file does
+    not define at its top.
+    """
+    file = _PACKAGE / path
+    text = file.read_text(encoding="utf-8")
+    found = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    require(name in found, "name", name, f"one of {', '.join(found)}")
+    node = found[name]
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    first = first if last is None else max(first, (node.end_lineno or first) - last + 1)
+    lines = text.splitlines()[first - 1 : node.end_lineno]
+    return Source("\n".join(lines) + "\n", f"{_PACKAGE.name}/{path}", first)
 
 
 def _highlighted(text: str) -> str:

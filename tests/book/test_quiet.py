@@ -44,6 +44,7 @@ FIGURES = {
     "museum": 3,
     "rephrase": 1,
     "recorder": 3,
+    "kernels": 3,
 }
 
 

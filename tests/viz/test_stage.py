@@ -123,5 +123,6 @@ def test_every_component_is_found():
         "tools": {"tool-map"},
         "unpublished": {"frames"},
         "museum": {"museum"},
+        "kernels": {"tile-walk"},
     }
     assert components() == set().union(*chapters.values())
