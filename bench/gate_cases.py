@@ -99,6 +99,25 @@ for _name, _arguments in {
     case(f"attention {_name}")(lambda arguments=_arguments: _attention(*arguments))
 
 
+def _latent_attention(B: int, S: int, H: int, C: int, R: int, T: int = 1, dtype: torch.dtype = BF16) -> None:
+    q, cache = empty(B, T, H, C + R, dtype=dtype, grad=False), empty(B, S, C + R, dtype=dtype, grad=False)
+    visible_BT = empty(B, T, dtype=torch.int64)
+    kernels.latent_attention(q, cache, visible_BT, latent_dim=C, scale=0.1, impl="triton")
+
+
+for _name, _arguments in {
+    "K2 4k": (32, 4096, 64, 512, 64),
+    "K2 64k": (32, 65_536, 64, 512, 64),
+    "K2 full": (128, 4096, 64, 512, 64),
+    "K2 fp32": (4, 4096, 64, 512, 64, 1, FP32),
+    "Moonlight": (32, 16_384, 16, 512, 64),
+    "MINI": (256, 512, 6, 64, 16),
+    "MINI verify": (16, 512, 6, 64, 16, 5),
+    "NANO": (8, 256, 4, 24, 8),
+}.items():
+    case(f"latent_attention {_name}")(lambda arguments=_arguments: _latent_attention(*arguments))
+
+
 def _linear_cross_entropy(tokens: int, width: int, vocab: int, dtype: torch.dtype) -> None:
     x, weight, target = empty(tokens, width, dtype=dtype), empty(vocab, width, dtype=dtype), empty(tokens, dtype=torch.long)
     backward(kernels.linear_cross_entropy(x, weight, target, impl="triton"))

@@ -69,6 +69,7 @@ _TRITON = {
     "attention": "attention_triton",
     "dequantize_fp8": "fp8_triton",
     "grouped_mlp": "grouped_mlp_triton",
+    "latent_attention": "latent_attention_triton",
     "linear_cross_entropy": "linear_cross_entropy_triton",
     "newton_schulz": "newton_schulz_triton",
     "quantize_fp8": "fp8_triton",
