@@ -5,18 +5,26 @@ Legend: n matrices of A rows and B columns, A <= B.
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
 from kimi_mini import kernels
+from kimi_mini.kernels import newton_schulz_torch
 from kimi_mini.kernels.work import Work, newton_schulz, symmetric_product
 
 from ..harness import Case
 from .common import OURS, Results, Way, fast_format, make_case, optional
 
-BMM, LOOP, TSYRK = "cuBLAS bmm", "torch.optim.Muon's iteration, one by one", "emerging-optimizers tsyrk"
+BMM, GRAM, LOOP, TSYRK = (
+    "cuBLAS bmm",
+    "cuBLAS bmm, as Gram form if long",
+    "torch.optim.Muon's iteration, one by one",
+    "emerging-optimizers tsyrk",
+)
 _CONDITION = 1e3
 
 
@@ -30,6 +38,10 @@ def build(device: torch.device, *, matrices: int, rows: int, columns: int, fp16:
     def way(impl: str) -> Way:
         return lambda: {"update": kernels.newton_schulz(x_nAB, dtype=dtype, impl=impl)}
 
+    def direct() -> Results:
+        with patch.object(newton_schulz_torch, "GRAM_ASPECT", math.inf):
+            return way("torch")()
+
     def one_by_one() -> Results:
         return {"update": torch.stack([loop(x_AB, triple, 5, 1e-7) for x_AB in x_nAB])}
 
@@ -39,7 +51,7 @@ def build(device: torch.device, *, matrices: int, rows: int, columns: int, fp16:
         return {"singular values above 1.3": max(values.max().item() - 1.3, 0.0)}
 
     return make_case(
-        {OURS: way("auto"), BMM: way("torch"), LOOP: one_by_one},
+        {OURS: way("auto"), BMM: direct, GRAM: way("torch"), LOOP: one_by_one},
         lambda: {"update": kernels.newton_schulz(x_nAB.double(), impl="ref")},
         also=overshoot,
     )

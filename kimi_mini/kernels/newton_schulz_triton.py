@@ -6,15 +6,9 @@ last bit. The triangle of tiles is folded into a rectangle, so that every progra
 strides (X^T X), never copied. The polynomial takes a I in as well (a I + b G + c G G, added in fp32 before rounding), so that
 X <- poly X is a plain batched product, which cuBLAS does best; "a X + poly X" would copy X first, and is no more exact.
 
-Two forms, for N = the short side and M = the long one, with r = M / N:
-
-- direct: G = X X^T, P = a I + b G + c G G, X <- P X. Five steps cost (15 r + 5) N^3 multiply-adds.
-- Gram (Dao-AILab's Gram Newton-Schulz). P_k is a polynomial of G_k, so X_k+1 = P_k X_k gives G_k+1 = P_k G_k P_k: all of them
-  are polynomials of G_0, commute, and are symmetric. Iterate on N x N matrices alone, Q <- P Q and G <- (P G) P, and let X in
-  at the ends: G_0 = X X^T, X <- Q X. Rounding can leave G_k a small negative eigenvalue, which each step multiplies by a^2
-  (11.9 for "muon") where X X^T would bring it back to zero: so after two steps, and then after every three, Q X is multiplied
-  out and G_0 computed anew. Five steps cost (6 r + 14) N^3: 1.6 times less at K2's experts (r = 3.5). bf16 is too coarse for it
-  (LOG.md: errors of 0.14 where fp16 has 0.017): bf16 runs direct.
+The two forms are those of newton_schulz_torch.py, where the Gram form is derived; by symmetric products, for N = the short side
+and r = the long one over it, five steps cost (7.5 r + 2.5) N^3 multiply-adds directly, (3 r + 7) N^3 as Gram form: 1.6 times
+less at K2's experts (r = 3.5).
 
 Scope: fp32, fp16, bf16; matrices of fewer than 2^31 entries; no gradients (an optimizer's step). Limiter: tensor cores; for
 small matrices that are few, the launches. Learned from flash-muon, Dion and Gram Newton-Schulz; this is our own code.
@@ -30,11 +24,9 @@ from torch import Tensor
 from ..checks import require
 from .launch import HALF, PRECISION, Config, blocks, choose, interpreting
 from .newton_schulz_ref import frobenius_norm, step_coefficients
+from .newton_schulz_torch import Triples, from_short_side, gram_form, short_rows, takes_gram_form
 
-Triples = list[tuple[float, float, float]]
-
-GRAM_ASPECT = 1.5  # the least r of the Gram form: 23 N^3 there against 27.5, which pays for its smaller products
-_SEGMENTS = (2, 3)  # steps of the Gram form before its first restart, and between later ones
+GRAM_ASPECT = 1.5  # the least r of the Gram form: 11.5 N^3 there against 13.75, which pays for its smaller products
 
 # By prediction; not yet tuned on a device. Two blocks of 96 KB and 128 registers a thread share an H100's processor: one stores
 # while the other multiplies. The polynomial, with its addend, needs 175 registers and runs alone.
@@ -142,34 +134,10 @@ def _polynomial(gram_nNN: Tensor, a: float, b: float, c: float) -> Tensor:
     return symmetric_product(gram_nNN, gram_nNN, alpha=c, plus_nNN=gram_nNN, beta=b, diagonal=a)
 
 
-def _gram(x_nAB: Tensor) -> Tensor:
-    """The products of the short side with itself."""
-    short_nNM = x_nAB.mT if x_nAB.shape[-2] > x_nAB.shape[-1] else x_nAB
-    return symmetric_product(short_nNM, short_nNM)
-
-
-def _apply(q_nNN: Tensor, x_nAB: Tensor) -> Tensor:
-    """q x from the side that is short."""
-    return torch.bmm(x_nAB, q_nNN) if x_nAB.shape[-2] > x_nAB.shape[-1] else torch.bmm(q_nNN, x_nAB)
-
-
 def _direct_form(x_nAB: Tensor, triples: Triples) -> Tensor:
     for triple in triples:
-        x_nAB = _apply(_polynomial(_gram(x_nAB), *triple), x_nAB)
-    return x_nAB
-
-
-def _gram_form(x_nAB: Tensor, triples: Triples) -> Tensor:
-    first, later = _SEGMENTS
-    starts = range(first, len(triples), later)
-    for segment in (triples[:first], *(triples[start : start + later] for start in starts)):
-        gram, product = _gram(x_nAB), None
-        for i, triple in enumerate(segment):
-            poly = _polynomial(gram, *triple)
-            product = poly if product is None else symmetric_product(poly, product)
-            if i < len(segment) - 1:  # the last G of a segment is not asked for
-                gram = symmetric_product(symmetric_product(poly, gram), poly)
-        x_nAB = _apply(product, x_nAB) if segment else x_nAB
+        poly = _polynomial(symmetric_product(short_rows(x_nAB), short_rows(x_nAB)), *triple)
+        x_nAB = torch.bmm(*from_short_side(poly, x_nAB))
     return x_nAB
 
 
@@ -187,5 +155,8 @@ def newton_schulz(x_AB: Tensor, *, steps: int, coefficients: str, dtype: torch.d
         return torch.empty_like(x_AB)
     x_nAB = x_AB.reshape(-1, *x_AB.shape[-2:])
     x_nAB = torch.div(x_nAB, frobenius_norm(x_nAB, eps), out=torch.empty_like(x_nAB, dtype=dtype))
-    form = _gram_form if dtype != torch.bfloat16 and sides[1] >= GRAM_ASPECT * sides[0] else _direct_form
-    return form(x_nAB, triples).to(x_AB.dtype).view(x_AB.shape)
+    if takes_gram_form(x_AB.shape, dtype, GRAM_ASPECT):
+        x_nAB = gram_form(x_nAB, triples, symmetric_product, _polynomial)
+    else:
+        x_nAB = _direct_form(x_nAB, triples)
+    return x_nAB.to(x_AB.dtype).view(x_AB.shape)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from kimi_mini import kernels
+from kimi_mini.kernels import newton_schulz_torch
 
 SHAPES = [(8, 8), (16, 40), (40, 16), (1, 5), (5, 1)]
 
@@ -114,3 +115,47 @@ def test_bad_arguments_say_what_is_right():
         kernels.newton_schulz(torch.ones(2, 2), coefficients="cubic")
     with pytest.raises(ValueError, match="impl = 'cuda'"):
         kernels.newton_schulz(torch.ones(2, 2), impl="cuda")
+
+
+def spread(shape, condition, rank):
+    """A matrix in float64 with `rank` singular values from 1 down to 1/condition, the others zero."""
+    u, _, vt = torch.linalg.svd(torch.randn(shape, dtype=torch.float64), full_matrices=False)
+    s = torch.zeros(min(shape), dtype=torch.float64)
+    s[:rank] = torch.logspace(0, -torch.tensor(float(condition)).log10(), rank, dtype=torch.float64)
+    return u @ torch.diag(s) @ vt
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("shape", [(16, 48), (48, 16), (1, 30)], ids=str)
+def test_the_gram_form_is_the_same_polynomial(shape, steps):
+    x = torch.randn(2, *shape, dtype=torch.float64)
+    for coefficients in kernels.NEWTON_SCHULZ_COEFFICIENTS:
+        direct = kernels.newton_schulz(x, steps=steps, coefficients=coefficients, impl="ref")
+        gram = kernels.newton_schulz(x, steps=steps, coefficients=coefficients, impl="torch")
+        torch.testing.assert_close(gram, direct, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("coefficients", list(kernels.NEWTON_SCHULZ_COEFFICIENTS))
+@pytest.mark.parametrize(("condition", "rank"), [(10, 32), (1e3, 32), (1e5, 32), (100, 8)])
+def test_restarts_keep_the_gram_form_from_growing_negative_eigenvalues(monkeypatch, condition, rank, coefficients):
+    """fp32, and fp16 where a Gram form without restarts ends in numbers of 2 to 40 and NaN."""
+    torch.manual_seed(0)
+    x = spread((32, 96), condition, rank)
+    exact = kernels.newton_schulz(x, coefficients=coefficients, impl="ref")
+    for dtype, factor in ((torch.float32, 10), (torch.float16, 4)):
+        off = {
+            impl: (kernels.newton_schulz(x.float(), coefficients=coefficients, dtype=dtype, impl=impl) - exact).norm()
+            for impl in ("ref", "torch")
+        }
+        assert off["torch"] <= factor * off["ref"]
+    monkeypatch.setattr(newton_schulz_torch, "_SEGMENTS", (5, 5))
+    grown = kernels.newton_schulz(x.float(), coefficients=coefficients, dtype=torch.float16, impl="torch")
+    assert condition == 10 or not (grown - exact).norm() <= 4 * off["ref"]
+
+
+def test_bf16_and_short_matrices_are_not_iterated_on_their_gram_matrix(monkeypatch):
+    monkeypatch.setattr(newton_schulz_torch, "gram_form", None)
+    kernels.newton_schulz(torch.randn(8, 64), dtype=torch.bfloat16)
+    kernels.newton_schulz(torch.randn(8, 12))
+    with pytest.raises(TypeError):
+        kernels.newton_schulz(torch.randn(8, 64))
