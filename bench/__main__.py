@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 import time
@@ -16,6 +17,7 @@ from .registry import ROWS, select
 from .row import Row, Shape
 
 _ROUNDS, _QUICK_ROUNDS = 15, 3
+_GPU_SECONDS = 10.0  # for the rounds of one row: the whole suite should fit into some eight minutes of a GPU
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -78,7 +80,7 @@ def run(row: Row, rounds: int, threads: int, shape: Shape | None = None, device:
     errors = case.check()
     ceilings = ceiling_contenders(device)
     runs = case.contenders | {name: ceiling.run for name, ceiling in ceilings.items()}
-    timings = measure(runs, rounds, progress, clock_of(device))
+    timings = measure(runs, rounds, progress, clock_of(device), _GPU_SECONDS if device.type == "cuda" else math.inf)
     progress("done\n")
     reached = ceilings_of(ceilings, timings)
     return report.make_record(row, threads, timings, errors, case, row.work(shape), reached) | where

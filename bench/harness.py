@@ -38,6 +38,7 @@ Errors = dict[str, dict[str, float]]  # contender -> quantity -> error
 _FLUSH_BYTES = 256 * 2**20  # written before every call on a GPU, so that no input is still in its cache (50 MB on an H100)
 _COPY_BYTES = 2**30
 _ROUND_MS, _MOST_CALLS = 10.0, 20  # on a GPU a round repeats a short contender
+_FEWEST_ROUNDS = 3
 _PIECE = 2**26  # elements compared at a time
 
 
@@ -122,9 +123,16 @@ def clock_of(device: torch.device) -> Clock:
 
 
 def measure(
-    contenders: dict[str, Run], rounds: int, progress: Callable[[str], None] = lambda line: None, clock: Clock = cpu_clock
+    contenders: dict[str, Run],
+    rounds: int,
+    progress: Callable[[str], None] = lambda line: None,
+    clock: Clock = cpu_clock,
+    seconds: float = math.inf,
 ) -> dict[str, Timing]:
-    """Time every contender once per round; each round starts with the next one, so that none has a fixed neighbour."""
+    """Time every contender once per round; each round starts with the next one, so that none has a fixed neighbour.
+
+    After `seconds` no round begins any more, once there are three.
+    """
     for name, run in contenders.items():
         progress(f"warm-up: {name}")
         run()
@@ -132,7 +140,10 @@ def measure(
     timings = {name: Timing() for name in names}
     gc.collect()
     gc.freeze()  # what is here stays: only what a round leaves behind needs a look
+    began = time.perf_counter()
     for i in range(rounds):
+        if i >= _FEWEST_ROUNDS and time.perf_counter() - began > seconds:
+            break
         progress(f"round {i + 1} of {rounds}")
         gc.collect()
         start = i % len(names)

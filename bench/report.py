@@ -201,7 +201,9 @@ Rows that begin with C run on a CPU, all others on a GPU. A row that no device h
 - *% floor* is the time that FLOPs and bytes need at the ceilings measured in the same rounds (CPU: a 1024^3 fp32 product, and
   bytes cost nothing; GPU: an 8192^3 bf16 product and a copy of 1 GiB), as a share of the time taken.
 - *error* is the largest relative error against float64 (each matrix or tensor by itself), or the one that is nearest to its
-  limit; in C4 and G14 it is the share of tokens that transformers, fed the same text, would not have chosen.
+  limit. In C4 it is the share of tokens that transformers, fed the same text, would not have chosen; in G14 how much less
+  likely the tokens are than the best ones, in nats, to a pass in fp32; in G15 how far log-probabilities are off those of a
+  pass over the whole answer.
 - *pass* holds a line against its goal, which was fixed before the rows were written; a peer that did not run says why.
 
 Rows:

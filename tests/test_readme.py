@@ -3,12 +3,13 @@
 import re
 
 import pytest
+import torch
 import yaml
 
 from kimi_mini.dev import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COUNTING, GENERATING, CHECKING, CALLING = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COUNTING, GENERATING, CHECKING, USING, CALLING = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def test_counting_prints_what_the_readme_says(capsys):
@@ -19,6 +20,12 @@ def test_counting_prints_what_the_readme_says(capsys):
 def test_generating_runs(capsys):
     exec(COUNTING + GENERATING, {})
     assert len(capsys.readouterr().out.splitlines()) > 1
+
+
+def test_both_forms_of_the_kernel_agree():
+    names = {}
+    exec(USING, names)
+    torch.testing.assert_close(names["out_BTHM"], names["slow_BTHM"], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("code", [CHECKING, pytest.param(CALLING, marks=pytest.mark.slow)], ids=["checking", "calling"])

@@ -6,7 +6,7 @@ Goals and shares of the floor were set from published figures of the peers on an
 from __future__ import annotations
 
 from ..row import Row
-from . import attention, decode, elementwise, experts, fp8, loss, optimizer, orthogonal, router
+from . import attention, decode, elementwise, experts, fp8, loss, optimizer, orthogonal, rollouts, router, training
 
 _16_BIT = 1e-2  # relative error of a gradient in bf16
 
@@ -175,12 +175,39 @@ def _fp8(name: str, op: int, tokens: int, width: int, floor: float | None) -> Ro
     what = {
         fp8.QUANTIZE: "FP8 with a scale per 1x128", fp8.DEQUANTIZE: "FP8 back to bf16", fp8.SWIGLU: "SwiGLU, written in FP8"
     }[op]  # fmt: skip
-    # Behind SwiGLU the last bit of an exponential may turn a code; a scale follows from one number and is held tighter.
-    limits = {"codes": 1e-3, "scales": 1e-2} if op == fp8.SWIGLU else dict.fromkeys(("codes", "scales", "values"), 0.0)
+    limits = {"codes": 1e-3, "scales": 1e-6} if op == fp8.SWIGLU else dict.fromkeys(("codes", "scales", "values"), 0.0)
     return _row(
         f"G12.{name}", what + ", {tokens} rows of {width}", fp8.build, fp8.cost, dict(tokens=tokens, width=width, op=op),
         dict(tokens=17, width=256, op=op), goals={fp8.TORCH: 6.0, fp8.TORCHAO: 1.0} if floor else {}, floor=floor,
         tolerance=limits,
+    )  # fmt: skip
+
+
+# ---- a whole model ---------------------------------------------------------------------------------------------------
+
+_ONE_B = dict(
+    vocab=32768, layers=12, width=1024, heads=8, experts=64, k=6, hidden=448
+)  # 1.11 B weights, 0.17 B of them active without embedding and head
+_HALF_B = _ONE_B | dict(layers=6)
+_TINY = dict(vocab=2048, layers=2, width=32, heads=2, experts=8, k=2, hidden=16, nope=16, rope=8, value=16, latent=24)
+
+
+def _train(name: str, compile: int) -> Row:
+    shape = dict(batch=4, length=2048, micro_batches=2, compile=compile, **_ONE_B)
+    peer = training.HF_COMPILED if compile else training.HF
+    return _row(
+        f"G13.{name}", "training step with MuonClip, the model of 1.1 B, {micro_batches} x {batch} x {length} tokens",
+        training.build, training.work, shape, dict(batch=2, length=12, micro_batches=2, compile=compile, **_TINY),
+        goals={peer: 2.0}, floor=0.35, tolerance=1e-2,
+    )  # fmt: skip
+
+
+def _rollouts(batch: int, goal: float, static: int = 0) -> Row:
+    shape = dict(batch=batch, prompt=128, new=128, static=static, **_ONE_B)
+    return _row(
+        f"G14.b{batch}", "greedy answers of the model of 1.1 B in bf16, batch {batch}, {prompt} + {new} tokens",
+        rollouts.build, rollouts.work, shape, dict(batch=3, prompt=7, new=6, static=0, **_TINY), goals={rollouts.HF: goal},
+        floor=0.6 if batch >= 64 else None, tolerance=_16_BIT,
     )  # fmt: skip
 
 
@@ -236,4 +263,25 @@ ROWS: tuple[Row, ...] = (
     _loss("moonlight", 8192, 2048, 163840),
     _loss("k2", 4096, 7168, 163840),
     _loss("mini", 16384, 192, 2048, goals=False),
+    _fp8("quantize.k2", fp8.QUANTIZE, 32768, 7168, 0.92),
+    _fp8("quantize.moonlight", fp8.QUANTIZE, 65536, 2048, 0.92),
+    _fp8("quantize.mini", fp8.QUANTIZE, 65536, 192, None),
+    _fp8("dequantize.k2", fp8.DEQUANTIZE, 32768, 7168, 0.92),
+    _fp8("swiglu.k2", fp8.SWIGLU, 65536, 2048, 0.85),
+    _fp8("swiglu.moonlight", fp8.SWIGLU, 98304, 1408, 0.85),
+    _train("step", 0),
+    _train("step.compiled", 1),
+    _rollouts(1, 8.0),
+    _rollouts(64, 5.0, static=1),
+    _rollouts(256, 4.0),
+    _row(
+        "G15.grpo", "one iteration of GRPO, {problems} x {group} answers of {new} tokens, the model of 1.1 B",
+        rollouts.build_grpo, None, dict(problems=16, group=16, new=256, micro_batch=32, **_ONE_B),
+        dict(problems=2, group=2, new=5, micro_batch=3, **_TINY), goals={rollouts.LOOP: 3.0}, tolerance=_16_BIT,
+    ),
+    _row(
+        "T1.fp16", "forward + backward in fp16 by the torch forms, as on a T4: a model of 0.55 B, {batch} x {length} tokens",
+        training.build_fp16, training.work_fp16, dict(batch=4, length=1024, **_HALF_B), dict(batch=2, length=12, **_TINY),
+        goals={training.HF_FP16: 1.2}, tolerance={"loss": 2e-2, "gradients not finite or zero": 0.0},
+    ),
 )  # fmt: skip

@@ -22,14 +22,14 @@ class Rope(NamedTuple):
     sin_BTP: Tensor
 
 
-def rope_frequencies(config: ModelConfig) -> Tensor:
+def rope_frequencies(config: ModelConfig, device: torch.device | None = None) -> Tensor:
     """Angle per position of each pair, freq_P in float64: theta^(-2p/R), slowed by YaRN where the config asks for it."""
     width = config.qk_rope_head_dim
-    freq_P = config.rope_theta ** -(torch.arange(0, width, 2, dtype=torch.float64) / width)
+    freq_P = config.rope_theta ** -(torch.arange(0, width, 2, dtype=torch.float64, device=device) / width)
     if config.rope_scaling is None:
         return freq_P
     low, high = yarn_range(config)
-    ramp_P = ((torch.arange(width // 2, dtype=torch.float64) - low) / (high - low)).clamp(0, 1)
+    ramp_P = ((torch.arange(width // 2, dtype=torch.float64, device=device) - low) / (high - low)).clamp(0, 1)
     return freq_P * (1 - ramp_P) + freq_P / config.rope_scaling.factor * ramp_P
 
 
@@ -51,7 +51,7 @@ def yarn_range(config: ModelConfig) -> tuple[float, float]:
 
 def rope_table(config: ModelConfig, positions_BT: Tensor, dtype: torch.dtype) -> Rope:
     """The table for these positions. Angles are taken in float64: at 131,072 fp32 would be off by about 0.01 rad."""
-    freq_P = rope_frequencies(config).to(positions_BT.device)
+    freq_P = rope_frequencies(config, positions_BT.device)  # made there: a copy would make a GPU wait, and bar CUDA graphs
     angle_BTP = positions_BT.to(torch.float64)[..., None] * freq_P
     scale = 1.0
     if config.rope_scaling is not None:

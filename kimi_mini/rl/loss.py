@@ -34,6 +34,10 @@ class PolicyBatch(NamedTuple):
     old_logprobs_BT: Tensor | None = None
     weights_BT: Tensor | None = None
 
+    def to(self, device: torch.device) -> PolicyBatch:
+        """The same batch there."""
+        return PolicyBatch(*(x if x is None else x.to(device) for x in self))
+
 
 def k2_policy_loss(
     logprobs_BT: Tensor, old_logprobs_BT: Tensor, advantages_B: Tensor, own_BT: Tensor, tau: float

@@ -86,9 +86,9 @@ def learn(
     ])  # fmt: skip
     advantages_PG = centred(rewards_PG) if config.loss == "k2" else standardised(rewards_PG)
 
-    batch = Rows.of(tokenizer, problems_P, rollouts_PG, advantages_PG)
+    batch, device = Rows.of(tokenizer, problems_P, rollouts_PG, advantages_PG), policy.embed.weight.device
     updates = [
-        train_step(policy, optimizer, batch.micro_batches(part_N, config, text_RS), objective(config), config.step)
+        train_step(policy, optimizer, batch.micro_batches(part_N, config, text_RS, device), objective(config), config.step)
         for part_N in _order(batch, config, seed)
     ]
     log_ratios_NT = batch.log_ratios(policy, config.micro_batch)
@@ -113,20 +113,22 @@ class Rows(NamedTuple):
     def packed(self, rows: Sequence[int]) -> PolicyBatch:
         return pack(*([column[row] for row in rows] for column in self))
 
-    def micro_batches(self, part_N: Sequence[int], config: RLConfig, text_RS: Tensor | None) -> list[PolicyBatch]:
+    def micro_batches(
+        self, part_N: Sequence[int], config: RLConfig, text_RS: Tensor | None, device: torch.device
+    ) -> list[PolicyBatch]:
         """What one update reads: its answers and, for PTX, rows of text."""
         text = [] if text_RS is None else [pack_text(text_RS, config.ptx_weight * len(part_N))]
-        return [self.packed(rows) for rows in _cut(part_N, config.micro_batch)] + text
+        return [batch.to(device) for batch in [*map(self.packed, _cut(part_N, config.micro_batch)), *text]]
 
     @torch.inference_mode()
     def log_ratios(self, policy: KimiMini, size: int) -> Tensor:
         """log_ratios_NT of every own token, policy over the one that drew it; 0 elsewhere."""
         rows_T = []
         for rows in _cut(range(len(self.rollouts_N)), size):
-            batch = self.packed(rows)
+            batch = self.packed(rows).to(policy.embed.weight.device)
             logprobs_BT = target_logprobs(policy(batch.tokens_BT).logits_BTV, batch.targets_BT)
             rows_T += (logprobs_BT - batch.old_logprobs_BT).masked_fill(batch.targets_BT == IGNORE, 0)
-        return torch.nn.utils.rnn.pad_sequence(rows_T, batch_first=True)
+        return torch.nn.utils.rnn.pad_sequence(rows_T, batch_first=True).cpu()
 
 
 def _order(batch: Rows, config: RLConfig, seed: int) -> list[Sequence[int]]:
