@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import signal
+from functools import wraps
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch; several test processes share the cores
@@ -62,7 +63,8 @@ def nan_filled_empty(monkeypatch):
     """Make `torch.empty` and its relatives return NaN (a habit of flash-linear-attention)."""
     for owner, name in ((torch, "empty"), (torch, "empty_like"), (torch.Tensor, "new_empty")):
         original = getattr(owner, name)
-        monkeypatch.setattr(owner, name, lambda *args, original=original, **kwargs: _poison(original(*args, **kwargs)))
+        poisoned = wraps(original)(lambda *args, original=original, **kwargs: _poison(original(*args, **kwargs)))
+        monkeypatch.setattr(owner, name, poisoned)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import math
 import os
@@ -16,9 +17,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .codec import decode, encode
+from .kernels import Guarded
 
 RELATIVE = 1e-4  # of the largest number in the expected value: room for float32, none for a wrong formula
-_NOT_THE_STUDENTS = (os.path.dirname(__file__), os.path.dirname(torch.__file__))
+_LIBRARIES = map(importlib.util.find_spec, ("torch", "triton", "numpy"))
+_NOT_THE_STUDENTS = (os.path.dirname(__file__), *(os.path.dirname(spec.origin) for spec in _LIBRARIES if spec))
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Case:
     their place in a list or dict. `largest` is the most elements that any tensor made on the way may have, where a right
     answer by a needlessly large road should not pass. With `enough`, every argument is a list of arguments for a call of
     its own; the answers are verdicts, and right if everything to be accepted (True) is, and `enough` of the others are not.
+    With `kernel`, Triton kernels must compute the answer: torch may only make, view and copy tensors.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Case:
     in_place: bool = False
     largest: int | None = None
     enough: int | None = None
+    kernel: bool = False
 
 
 class _Largest(TorchDispatchMode):
@@ -59,7 +64,8 @@ class _Nowhere(io.TextIOBase):
 def store(case: Case) -> dict[str, Any]:
     """A case as JSON."""
     stored = {"name": case.name, "args": encode(list(case.args)), "in_place": case.in_place, "largest": case.largest}
-    return stored if case.enough is None else stored | {"enough": case.enough}
+    more = {"enough": case.enough} if case.enough is not None else {"kernel": True} if case.kernel else {}
+    return stored | more
 
 
 def attempt(function: Callable, stored: dict[str, Any]) -> dict[str, Any]:
@@ -74,12 +80,18 @@ def attempt(function: Callable, stored: dict[str, Any]) -> dict[str, Any]:
         torch.manual_seed(0)
         try:
             spy = None if stored["largest"] is None else _Largest()  # its first use imports a compiler, a second or two
-            with spy or contextlib.nullcontext():
+            guarded = Guarded() if "kernel" in stored else None
+            args = guarded.hand_over(args) if guarded else args
+            with spy or contextlib.nullcontext(), guarded or contextlib.nullcontext():
                 result = [function(*each) for each in args] if "enough" in stored else function(*args)
+            if guarded:
+                guarded.verify()
             arguments = encode(given) if stored["in_place"] else None
             outcome = {"result": encode(result), "arguments": arguments, "largest": spy and spy.elements}
             return outcome | {key: stored[key] for key in ("enough",) if key in stored}
         except (Exception, SystemExit) as error:
+            if type(error).__name__ == "InterpreterError":  # Triton's, around what happened in the kernel
+                error = error.__cause__ or error
             frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_NOT_THE_STUDENTS)]
             return {"error": f"{type(error).__name__}: {error}"[:500], "line": frames[-1].line if frames else None}
         finally:

@@ -20,7 +20,7 @@ from ..config import ModelConfig
 from .program import Program
 from .script import ScriptedRun
 
-_DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "int64", "bool")}
+_DTYPES = {name: getattr(torch, name) for name in ("float16", "float32", "float64", "int64", "bool")}
 MAX_ELEMENTS = 1 << 20  # of one tensor; a lab's cases are small
 
 

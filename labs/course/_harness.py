@@ -7,6 +7,7 @@ its own. The child writes to a pipe; what the hand-in prints goes nowhere. No ri
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: a fork is safe while there is one thread
+os.environ["TRITON_INTERPRET"] = "1"  # before triton: there is no GPU in here
 
 import ast
 import contextlib
@@ -17,6 +18,7 @@ import signal
 import time
 
 from kimi_mini.labs import attempt
+from kimi_mini.labs.source import remember
 
 MAX_BYTES = 2 << 20  # that one exercise may say
 MEMORY = 2 << 30  # bytes that one exercise may hold; below what ends the whole run
@@ -28,6 +30,7 @@ def definitions(cells: list[str]) -> tuple[list[tuple[int, ast.stmt]], list[list
     kept, broken = [], []
     for number, source in enumerate(cells, 1):
         lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()]
+        remember("\n".join(lines), _file(number))
         try:
             body = ast.parse("\n".join(lines)).body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -35,6 +38,10 @@ def definitions(cells: list[str]) -> tuple[list[tuple[int, ast.stmt]], list[list
             continue
         kept += [(number, node) for node in body if isinstance(node, DEFINITIONS) or _is_plain_assignment(node)]
     return kept, broken
+
+
+def _file(number: int) -> str:
+    return f"<cell {number}>"
 
 
 def _is_plain_assignment(node: ast.stmt) -> bool:
@@ -48,14 +55,23 @@ def _calls(node: ast.AST) -> bool:
     return not isinstance(node, ast.Lambda) and any(map(_calls, ast.iter_child_nodes(node)))
 
 
+def _bound(node: ast.stmt) -> set[str]:
+    """Names that a definition gives a value."""
+    targets = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+    return targets if isinstance(node, (ast.Assign, ast.AnnAssign)) else {getattr(node, "name", "")}
+
+
 def _work(kept: list[tuple[int, ast.stmt]], exercise: dict, pipe: int) -> None:
     """In the child: one line of JSON for what could not be defined, then one per case."""
     names, failed = {"__name__": "__main__"}, []
+    last = max((number for number, node in kept if exercise["function"] in _bound(node)), default=0)
     for number, node in kept:
+        before = dict(names) if number > last else {}
         try:
-            exec(compile(ast.Module([node], []), f"<cell {number}>", "exec"), names)
+            exec(compile(ast.Module([node], []), _file(number), "exec"), names)
         except (Exception, SystemExit) as error:
             failed.append([number, type(error).__name__])
+        names |= before  # a helper of the same name, for a later exercise, does not take an earlier one's place
     function = names.get(exercise["function"])
     _say(pipe, {"defined": callable(function), "failed": failed})
     if callable(function):

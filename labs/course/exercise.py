@@ -6,6 +6,7 @@ A solution is source text, so that a mistake can be a patch of a line or two, an
 from __future__ import annotations
 
 import ast
+import hashlib
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 from kimi_mini.checks import require
 from kimi_mini.labs import Case
+from kimi_mini.labs.source import remember
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,9 @@ class LabSpec:
 
 def define(source: str) -> dict[str, Any]:
     """Run trusted source (a solution, a mutant, a stub) and return its names."""
-    names: dict[str, Any] = {}
-    exec(compile(textwrap.dedent(source), "<exercise>", "exec"), names)
+    source, names = textwrap.dedent(source), {"__name__": "exercise"}
+    name = remember(source, f"<exercise {hashlib.sha256(source.encode()).hexdigest()[:12]}>")
+    exec(compile(source, name, "exec"), names)
     return names
 
 

@@ -20,6 +20,7 @@ class InstructorLab(Lab):
     """
 
     def __init__(self, spec: LabSpec) -> None:
+        self._spec = spec
         self._twists = {exercise.name: exercise.twists[0] for exercise in spec.coding}
         self._folder = tempfile.TemporaryDirectory(prefix=f"{spec.name}-")
         super().__init__(bake(spec, self._twists), self._folder.name)
@@ -29,6 +30,10 @@ class InstructorLab(Lab):
     def solve(self, name: str) -> Callable:
         """The function that answers the first twist of an exercise."""
         return function_of(self._twists[name].solution)
+
+    def practice(self, name: str) -> Callable:
+        """The function that answers the practice version of an exercise, where the package has none."""
+        return function_of(self._spec[name].practice.solution)
 
 
 def instructor_lab(name: str) -> InstructorLab:

@@ -1,5 +1,7 @@
 """Every exercise of every lab, in every version: right answers pass, stubs and known mistakes do not, and are told so."""
 
+from functools import cache
+
 import pytest
 
 from kimi_mini.labs import Lab, attempt, difference, store
@@ -38,21 +40,23 @@ def lab_of(tmp_path_factory):
     return make
 
 
-def _fails(variant, function, seed):
-    """Names of a variant's cases that a function fails."""
+@cache
+def _right(variant, seed):
+    """A variant's hidden cases with their right outcomes."""
     right = function_of(variant.solution)
-    return [
-        case.name
-        for case in variant.cases(seed)
-        if difference(attempt(right, store(case)), attempt(function, store(case)), case.largest)
-    ]
+    return [(case, attempt(right, store(case))) for case in variant.cases(seed)]
+
+
+def _fails(variant, function, seed):
+    """Whether a function fails one of a variant's cases: the first is enough."""
+    return any(difference(right, attempt(function, store(case)), case.largest) for case, right in _right(variant, seed))
 
 
 @_each(("spec", "exercise", "variant"), VARIANTS)
 def test_the_solution_passes(spec, exercise, variant, lab_of, capsys):
     solution = function_of(variant.solution)
     assert lab_of(spec, exercise, variant).check(variant.function, solution), capsys.readouterr().out
-    assert [_fails(variant, solution, seed) for seed in HIDDEN_SEEDS] == [[], []]
+    assert not any(_fails(variant, solution, seed) for seed in HIDDEN_SEEDS)
 
 
 @_each(("spec", "exercise", "variant"), VARIANTS)
@@ -77,7 +81,7 @@ def test_the_package_answers_the_practice_version_and_no_twist(spec, exercise, l
     package = function_of(exercise.package)
     assert lab_of(spec, exercise, exercise.practice).check(exercise.name, package), capsys.readouterr().out
     for seed in HIDDEN_SEEDS:
-        assert _fails(exercise.practice, package, seed) == []
+        assert not _fails(exercise.practice, package, seed)
         assert [twist.name for twist in exercise.twists if not _fails(twist, package, seed)] == []
 
 

@@ -31,7 +31,7 @@ def test_no_student_gets_sample_answers(name):
         assert all(line not in notebook for sample in samples for line in sample.text.splitlines() if len(line) > 40)
 
 
-@pytest.mark.parametrize("name", ["lab00", "lab02", "lab03", "lab04", "lab05", "lab06", "lab10", "lab11", "lab13"])
+@pytest.mark.parametrize("name", ["lab00", "lab02", "lab03", "lab04", "lab05", "lab06", "lab07", "lab10", "lab11", "lab13"])
 def test_written_parts_have_samples(name):
     written = {each.name for each in find.load_spec(name).exercises if isinstance(each, Written)}
     assert set(find.load_sheet(name).samples) == written

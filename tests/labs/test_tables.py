@@ -4,7 +4,17 @@ import pytest
 
 from labs.course.find import load_notebook, load_spec
 
-MINUTES = {"lab02": 115, "lab03": 100, "lab05": 90, "lab06": 100, "lab09": 120, "lab10": 130, "lab11": 100, "lab13": 60}
+MINUTES = {
+    "lab02": 115,
+    "lab03": 100,
+    "lab05": 90,
+    "lab06": 100,
+    "lab07": 150,
+    "lab09": 120,
+    "lab10": 130,
+    "lab11": 100,
+    "lab13": 60,
+}
 
 
 @pytest.mark.parametrize("name", MINUTES)
