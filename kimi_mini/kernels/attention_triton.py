@@ -6,7 +6,8 @@ tiles below the diagonal, without a mask, then those that the diagonal crosses. 
 
 The running row maximum is that of the unscaled products, so scaling it (scale > 0) gives the largest logit exactly. It leaves
 the kernel before the epilogue turns it into the log-sum-exp, from which it cannot be had back; a program writes the largest of
-its real rows, one number, and torch takes the maximum of those: no second pass, no atomics. Documents mask tiles and skip none.
+its real rows, one number, and torch takes the maximum of those: no second pass, no atomics. Of packed documents only tiles
+between the first and the last token of a tile's documents are visited.
 
 After FlashAttention-2 (Dao 2023) and Triton's tutorial 06; the store of the maximum after TransformerEngine and MagiAttention.
 """
@@ -21,7 +22,7 @@ from torch import Tensor
 from ..checks import require
 from .attention_triton_backward import gradients
 from .launch import Config, blocks, choose
-from .tiles import halves, heads_at_once, int32, load_tile, padded, place, precision, rows_of, store_tile
+from .tiles import SPAN, halves, heads_at_once, int32, load_tile, padded, place, precision, rows_of, span, store_tile
 
 # By prediction, not yet tuned on a device.
 _CONFIGS = {
@@ -87,10 +88,12 @@ def _forward(
     q_rest = q_first
     if N_REST > 0:
         q_rest = load_tile(q_ptr, q_row, T - t_start, N, N_FIRST, T_BLOCK, N_REST, False)
-    t_document = t
+    t_document, start = t, 0
     if HAS_DOCUMENTS:
         document_ptr += batch * T
-        t_document = tl.load(document_ptr + t, mask=t < T, other=0)
+        t_document = tl.load(document_ptr + tl.minimum(t, T - 1))  # rows after the last are like it
+        start, _ = span(document_ptr, tl.min(t_document, 0), tl.max(t_document, 0), 0, t_start, SPAN)
+        start = start // S_BLOCK * S_BLOCK
 
     out = tl.zeros((T_BLOCK, M_BLOCK), tl.float32)
     total = tl.zeros((T_BLOCK,), tl.float32)
@@ -98,7 +101,7 @@ def _forward(
     log2_scale = scale * 1.4426950408889634  # exp(x) = 2 ** (x log2(e))
     diagonal = (t_start + 1) // S_BLOCK * S_BLOCK  # keys before it are seen by every query of the tile
     out, total, peak = _walk(
-        out, total, peak, q_first, q_rest, k_ptr, v_ptr, document_ptr, 0, diagonal, t, t_document, T, k_row, v_row,
+        out, total, peak, q_first, q_rest, k_ptr, v_ptr, document_ptr, start, diagonal, t, t_document, T, k_row, v_row,
         log2_scale, N, M, N_FIRST, N_REST, M_BLOCK, S_BLOCK, HAS_DOCUMENTS, False,
     )  # fmt: skip
     out, total, peak = _walk(

@@ -22,13 +22,13 @@ import triton.language as tl
 from torch import Tensor
 
 from .launch import Config, blocks, choose
-from .tiles import halves, heads_at_once, load_row, load_tile, padded, place, precision, store_tile
+from .tiles import SPAN, halves, heads_at_once, load_row, load_tile, padded, place, precision, span, store_tile
 
 # By prediction, not yet tuned on a device.
 _QUERY_CONFIGS = {
     "hopper": Config({"T_BLOCK": 128, "S_BLOCK": 64}, warps=8, stages=3),
     "ampere": Config({"T_BLOCK": 64, "S_BLOCK": 16}, warps=4, stages=2),
-    "small": Config({"T_BLOCK": 64, "S_BLOCK": 16}, warps=8, stages=2),
+    "small": Config({"T_BLOCK": 32, "S_BLOCK": 32}, warps=4, stages=2),
     "fp32": Config({"T_BLOCK": 16, "S_BLOCK": 16}, warps=8, stages=1),
     "interpreter": Config({"T_BLOCK": 16, "S_BLOCK": 8}),
 }
@@ -104,15 +104,17 @@ def _queries(
     if N_REST > 0:
         q_rest = load_tile(q_ptr, q_row, n_rows, N, N_FIRST, T_BLOCK, N_REST, False)
         dq_rest = tl.zeros((T_BLOCK, N_REST), tl.float32)
-    t_document = t
+    t_document, start = t, 0
     if HAS_DOCUMENTS:
         document_ptr += batch * T
-        t_document = tl.load(document_ptr + t, mask=t < T, other=0)
+        t_document = tl.load(document_ptr + tl.minimum(t, T - 1))  # rows after the last are like it
+        start, _ = span(document_ptr, tl.min(t_document, 0), tl.max(t_document, 0), 0, t_start, SPAN)
+        start = start // S_BLOCK * S_BLOCK
 
     log2_scale = scale * 1.4426950408889634
     diagonal = (t_start + 1) // S_BLOCK * S_BLOCK  # keys before it are seen by every query of the tile
     dq_first, dq_rest = _over_keys(
-        dq_first, dq_rest, q_first, q_rest, dout, level, delta, k_ptr, v_ptr, document_ptr, 0, diagonal, t, t_document, T,
+        dq_first, dq_rest, q_first, q_rest, dout, level, delta, k_ptr, v_ptr, document_ptr, start, diagonal, t, t_document, T,
         k_row, v_row, log2_scale, N, M, N_FIRST, N_REST, M_BLOCK, S_BLOCK, HAS_DOCUMENTS, False,
     )  # fmt: skip
     dq_first, dq_rest = _over_keys(
@@ -189,13 +191,14 @@ def _keys(
         dk_rest = tl.zeros((S_BLOCK, N_REST), tl.float32)
     v = load_tile(v_ptr, v_row, n_rows, M, 0, S_BLOCK, M_BLOCK, False)
     dv = tl.zeros((S_BLOCK, M_BLOCK), tl.float32)
-    s_document = s
+    s_document, stop = s, T
     if HAS_DOCUMENTS:
         document_ptr += batch * T
-        s_document = tl.load(document_ptr + s, mask=s < T, other=0)
+        s_document = tl.load(document_ptr + tl.minimum(s, T - 1))
+        _, stop = span(document_ptr, tl.min(s_document, 0), tl.max(s_document, 0), s_start, T, SPAN)
 
     log2_scale = scale * 1.4426950408889634
-    whole = T // T_BLOCK * T_BLOCK  # queries from it on fill no tile
+    whole = tl.minimum(T // T_BLOCK, tl.cdiv(stop, T_BLOCK)) * T_BLOCK  # whole tiles of queries end before it
     diagonal = tl.minimum(tl.cdiv(s_start + S_BLOCK - 1, T_BLOCK) * T_BLOCK, T)  # queries from it on see every key of the tile
     dk_first, dk_rest, dv = _over_queries(
         dk_first, dk_rest, dv, k_first, k_rest, v, q_ptr, dout_ptr, level_ptr, delta_ptr, document_ptr,
@@ -210,7 +213,7 @@ def _keys(
     if not WHOLE:
         dk_first, dk_rest, dv = _over_queries(
             dk_first, dk_rest, dv, k_first, k_rest, v, q_ptr, dout_ptr, level_ptr, delta_ptr, document_ptr,
-            tl.maximum(diagonal, whole), T, s, s_document, T, q_row, H * M, log2_scale,
+            tl.maximum(diagonal, whole), stop, s, s_document, T, q_row, H * M, log2_scale,
             N, M, N_FIRST, N_REST, M_BLOCK, T_BLOCK, HAS_DOCUMENTS, True, False,
         )  # fmt: skip
     row = (batch * T + far) * H + h

@@ -11,11 +11,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .launch import PRECISION, next_power_of_2
+from .launch import PRECISION, interpreting, next_power_of_2
 
 _CACHED_BYTES = 32 * 2**20  # of keys and values at once in a GPU's second-level cache (an H100 has 50 MB, an A100 40)
 
 precision = tl.constexpr(PRECISION)
+SPAN = tl.constexpr(8 if interpreting() else 1024)  # tokens whose documents `span` reads at a time
 
 
 def padded(width: int) -> int:
@@ -97,3 +98,19 @@ def load_row(ptr, n, COLUMNS: tl.constexpr, WHOLE: tl.constexpr):
     else:
         row = tl.load(ptr + column, mask=column < n, other=0.0)
     return row
+
+
+@triton.jit
+def span(document_ptr, lowest, highest, start, stop, BLOCK: tl.constexpr):
+    """Of the tokens start to stop whose documents lie in lowest to highest: the first, and the one after the last.
+
+    All that a tile with those documents may look at lies between. Where there is none: (stop, start).
+    """
+    first, end = stop, start
+    for at in range(start, stop, BLOCK):
+        token = at + tl.arange(0, BLOCK)
+        document = tl.load(document_ptr + token, mask=token < stop, other=-1)
+        within = (document >= lowest) & (document <= highest)
+        first = tl.minimum(first, tl.min(tl.where(within, token, stop), 0))
+        end = tl.maximum(end, tl.max(tl.where(within, token + 1, start), 0))
+    return first, end

@@ -74,6 +74,17 @@ def check_all_padding(form):
     assert all(t.isfinite().all() for t in (out, *gradients))
 
 
+def check_skipping(form):
+    """What whole tiles of other documents hold is not looked at: it is NaN, and the document between them is as alone."""
+    q, k, v = inputs(48, H=1)
+    alone = attend(form, [t[:, 16:32] for t in (q, k, v)])
+    for t in (q, k, v):
+        t[:, :16], t[:, 32:] = float("nan"), float("nan")
+    whole = attend(form, (q, k, v), torch.arange(48)[None] // 16 + 1)
+    assert all(t[:, 16:32].isfinite().all() for t in (whole[0], *whole[2:]))
+    torch.testing.assert_close(whole[0][:, 16:32], alone[0], atol=1e-6, rtol=0)
+
+
 def check_negative(form):
     """All logits below zero: a maximum that starts at zero, or that leaves out the sign, is wrong."""
     q, k, v = inputs(20, H=1)
@@ -112,6 +123,12 @@ def test_shapes(shape, dtype):
 @pytest.mark.parametrize("T", [1, 21])
 def test_packed_documents_and_padding(T, documents):
     check(triton_form(), T=T, documents=documents)
+
+
+@interpreted
+@pytest.mark.filterwarnings("ignore:All-NaN slice")
+def test_tiles_of_other_documents_are_not_visited():
+    check_skipping(triton_form())
 
 
 @interpreted
@@ -186,13 +203,23 @@ def test_on_a_gpu(shape, dtype, documents):
     check(triton_form(), documents=made, dtype=dtype, device="cuda", **shape)
 
 
-def check_backward(module):
-    """The backward's module has no attention of its own: it is put under the forward's."""
-    form = triton_form()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(form, "gradients", module.gradients)
-        check(form, H=1)
-        check(form, H=1, documents=interleaved)
+def under_the_forward(checked):
+    """The same check for the backward's module, which has no attention of its own."""
+
+    def check_it(module):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(triton_form(), "gradients", module.gradients)
+            checked(triton_form())
+
+    return check_it
+
+
+def check_masks(form):
+    check(form, H=1)
+    check(form, H=1, documents=interleaved)
+
+
+check_backward, check_backward_skipping = under_the_forward(check_masks), under_the_forward(check_skipping)
 
 
 def check_forward(form):
@@ -215,6 +242,9 @@ MUTANTS = [
     Mutant(FORWARD, "log2_scale = scale *", "log2_scale = scale * scale *", check_forward),
     Mutant(FORWARD, "counts & (t_document != 0)", "counts", check_all_padding),
     Mutant(FORWARD, "s_document[None, :] == t_document", "s_document[None, :] <= t_document", check_padding),
+    Mutant(FORWARD, "start, diagonal, t, t_document", "0, diagonal, t, t_document", check_skipping),
+    Mutant(BACKWARD, "start, diagonal, t, t_document", "0, diagonal, t, t_document", check_backward_skipping),
+    Mutant(BACKWARD, "tl.cdiv(stop, T_BLOCK)", "tl.cdiv(T, T_BLOCK)", check_backward_skipping),
     Mutant(BACKWARD, "dout.to(tl.float32), 1)", "dout.to(tl.float32), 1) * 0", check_backward),
     Mutant(BACKWARD, "s[None, :] <= t[:, None]", "s[None, :] < t[:, None]", check_backward),
     Mutant(BACKWARD, "dq_first * scale", "dq_first", check_backward),
@@ -228,6 +258,7 @@ MUTANTS = [
 
 
 @interpreted
+@pytest.mark.filterwarnings("ignore:All-NaN slice")
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
 def test_mutants_die(mutant, tmp_path):
     must_die(mutant, tmp_path)
