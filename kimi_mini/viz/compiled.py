@@ -42,14 +42,14 @@ def compiler_table(content: Mapping[str, Any], shape: str = "K2", arch: int = 90
         [
             html.escape(name.replace("_triton", "").replace("._", ": ").replace("_", " ")),
             *(f"{one[key]:,}" for key in ("registers", "stack", "shared", "warps")),
-            "yes" if one["tensor_cores"] else "NO" if one["dot"] else "no product",
+            "yes" if one["tensor_cores"] else "MISSING" if one["dot"] else "-",
         ]
         for name, one in chosen.items()
     ]
     limit, versions = content["limits"][str(arch)], content["versions"]
     return figure_table(
         f"Compiled for sm_{arch} at {shape}'s shapes on {content['date']} with triton {versions['triton']}, on a machine "
-        f"without a GPU. A thread has 255 registers, a block {limit:,} bytes of shared memory.",
+        f"without a GPU. A thread has 255 registers, a block {limit:,} bytes of shared memory. A dash: multiplies no tiles.",
         ("kernel", "registers a thread", "spilled bytes a thread", "shared bytes a block", "warps", "tensor cores"),
         rows,
     )
@@ -117,8 +117,8 @@ def roofline(dots: Sequence[Dot], planned: Mapping[str, work.Work]) -> Quiet:
         traces = [
             {"type": "scatter", "mode": "lines", "x": [low, ridge, high], "y": [low * slope, flat, flat], "hoverinfo": "skip",
              "line": {"color": still.COLOURS["rest"], "width": 2.5}},
-            {**quiet_text, "x": [120, 4000], "y": [120 * slope * 0.6, flat * 0.65], "textposition": "middle center",
-             "text": [f"{slope:.3g} TB/s", f"{flat:.0f} TFLOP/s, bf16, {source}"]},
+            {**quiet_text, "x": [120, 2500], "y": [120 * slope * 0.6, flat * 0.65], "textposition": "middle center",
+             "text": [f"{slope:.3g} TB/s", f"{flat:.0f} TFLOP/s, bf16"]},
             {"type": "scatter", "mode": "markers+text", "x": [w.intensity for w in planned.values()],
              "y": [floor * (1.25, 2.9)[place % 2] for place in range(len(planned))],  # two rows, so that names keep apart
              "text": [str(place) for place in range(1, len(planned) + 1)], "textposition": "top center",
@@ -150,7 +150,7 @@ def roofline(dots: Sequence[Dot], planned: Mapping[str, work.Work]) -> Quiet:
         xaxis={"title": beneath("FLOP for each byte moved"), "type": "log", "range": [1.3, 4.6],
                "tickvals": [100, 1000, 10_000], "ticktext": ["100", "1,000", "10,000"]},
         yaxis={"type": "log", "range": [0.3, 3.3], "dtick": 1},
-        annotations=caption("TFLOP/s"),
+        annotations=caption(f"TFLOP/s; the roofs are {source}"),
     )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def test_the_table_has_the_launch_with_most_registers_and_says_what_is_wrong():
     }
     table = compiled.compiler_table(content)
     assert cells(table)[6:] == [
-        "attention: forward", "254", "0", "212,992", "8", "yes", "moe backward: up", "254", "16", "212,992", "8", "NO",
+        "attention: forward", "254", "0", "212,992", "8", "yes", "moe backward: up", "254", "16", "212,992", "8", "MISSING",
     ]  # fmt: skip
     assert "sm_90" in table.body and "2026-01-02" in table.body and "232,448" in table.body
     with pytest.raises(ValueError, match="shape = 'K3'"):
