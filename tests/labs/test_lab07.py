@@ -1,6 +1,9 @@
 """Lab 7: its answers are right by their definitions, its cells show what they say, and hand-ins with kernels can be marked."""
 
 import importlib.util
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,7 +14,7 @@ from kimi_mini.labs.kernels import count_traffic
 from kimi_mini.sandbox import SandboxUnavailable
 from labs.course import handin
 from labs.course.bake import function_of, measure
-from labs.course.find import load_notebook, load_spec
+from labs.course.find import ROOT, load_notebook, load_spec
 from tests.labs.notebooks import worked
 
 SPEC = load_spec("lab07")
@@ -71,6 +74,33 @@ def test_a_model_learns_with_the_kernel_and_is_clipped(names, capsys):
     exec(CELLS["train"], names)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5 and not any(" 0 heads clipped" in line for line in lines[:2])
+
+
+COMPILE = """
+import torch
+
+from bench.gate import compile_only
+from labs.course.bake import function_of
+from labs.course.find import load_spec
+
+for exercise in load_spec("lab07").coding:
+    function, case = function_of(exercise.practice.solution), exercise.practice.cases(0)[-1]
+    for arch in (75, 90) if case.kernel else ():
+        found = []
+        with compile_only(arch, found, exercise.name):
+            function(*(each.to("meta") if isinstance(each, torch.Tensor) else each for each in case.args))
+        print(exercise.name, arch, *(report.stack for report in found))
+"""
+
+
+@pytest.mark.slow
+def test_the_practice_kernels_compile_for_a_t4_and_an_h100_without_spills():
+    environment = os.environ | {"TRITON_INTERPRET": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILE], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+    )
+    kernels = ["masked_add", "rms_norm", "tile_product", "online_attention", "attention_with_maxima"]
+    assert done.stdout.splitlines() == [f"{name} {arch} 0" for name in kernels for arch in (75, 90)], done.stderr
 
 
 def test_without_triton_the_reader_is_told_where_to_go(monkeypatch):
