@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 
 from . import report
-from .harness import ceiling_contenders, ceilings_of, clock_of, measure, provenance
+from .harness import ceiling_contenders, ceilings_of, clock_of, measure, provenance, release_memory
 from .registry import ROWS, select
 from .row import Row, Shape
 
 _ROUNDS, _QUICK_ROUNDS = 15, 3
-_GPU_SECONDS = 10.0  # for the rounds of one row: the whole suite should fit into some eight minutes of a GPU
+_GPU_SECONDS = 6.0  # for the rounds of one row: the whole suite should fit into some eight minutes of a GPU
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,6 +75,7 @@ def run(row: Row, rounds: int, threads: int, shape: Shape | None = None, device:
 
     where = provenance(threads, device)
     progress("building")
+    release_memory()
     case = row.build(**shape) if row.device == "cpu" else row.build(device, **shape)
     progress("checking results")
     errors = case.check()
@@ -94,7 +95,7 @@ def _recovered() -> bool:
     """Whether the GPU still works after a row broke down; what the row held is given back."""
     try:
         torch.cuda.synchronize()
-        torch.cuda.empty_cache()
+        release_memory()
         return True
     except RuntimeError:
         return False

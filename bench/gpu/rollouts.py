@@ -47,13 +47,11 @@ def build(device: torch.device, *, batch: int, prompt: int, new: int, static: in
     def eager() -> Tensor:
         return torch.tensor(km.generate(model, prompts_BT.tolist(), max_new_tokens=new), device=device)
 
-    ways: dict[str, Callable[[], Tensor]] = {
-        OURS: lambda: decoder.generate(prompts_BT, new),
-        EAGER: eager,
-        HF: lambda: hf_generate(hf, prompts_BT, new, do_sample=False),
-    }
+    ways: dict[str, Callable[[], Tensor]] = {OURS: lambda: decoder.generate(prompts_BT, new)}
     if static:
         ways[HF_STATIC] = lambda: hf_generate(hf, prompts_BT, new, do_sample=False, cache_implementation="static")
+    else:
+        ways |= {EAGER: eager, HF: lambda: hf_generate(hf, prompts_BT, new, do_sample=False)}
     referee = copy.deepcopy(model).float()
     referee.compute_dtype = None
 
