@@ -1,4 +1,4 @@
-"""The figures of the chapter *From formula to kernel*: the tile walk, bytes against tokens, tiles of uneven experts."""
+"""The figures of the chapter *From formula to kernel*: the tile walk, bytes of three ways, tiles of uneven experts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .series import pack
 from .stage import Stage, stage
 from .tile_walk import CHIP, STAGES, traffic
 
-__all__ = ["Head", "bytes_by_tokens", "expert_tiles", "look_into", "tile_walk_figure"]
+__all__ = ["Head", "bytes_by_way", "expert_tiles", "look_into", "tile_walk_figure"]
 
 SIZES = (16, 32, 64, 128, 256)  # of a tile's sides
 TOKENS = 8192  # of the K2 layer that the page counts for
@@ -90,46 +90,39 @@ def tile_walk_figure(head: Head) -> Stage:
 # ---- quiet figures -----------------------------------------------------------------------------------------------------
 
 
-def bytes_by_tokens(rows: Sequence[int] = SIZES, keys: int = 64) -> Quiet:
-    """Bytes that one K2 layer asks of memory against tokens, in three ways, for a tile's number of rows."""
-    lengths = [2**power for power in range(9, 18)]
-    ticks = [f"{n:,}" for n in lengths[::2]]
-    names = {"write": "write all", "twice": "look twice", "fused": "fused"}
-    named = (("write", 4096, "top left"), ("twice", 32_768, "top left"), ("fused", 8192, "bottom right"))
+def bytes_by_way(rows: Sequence[int] = SIZES[1:], keys: int = 64) -> Quiet:
+    """Bytes that one K2 layer asks of memory in three ways, logits apart from the rest, for a tile's number of rows."""
+    names = {"write": "write all logits", "twice": "look twice", "fused": "fused"}
+    heads = K2.num_attention_heads
+    logits = {"write": 4 * 2 * heads * TOKENS**2 / 1e9, "twice": 0.0, "fused": 0.0}
+
+    def asked(row: int) -> dict[str, float]:
+        return {way: count * heads / 1e9 for way, count in traffic(TOKENS, row, keys).items()}
 
     def draw(row: int) -> list[dict[str, Any]]:
-        asked = {n: traffic(n, row, keys) for n in lengths}
+        total = asked(row)
+        rest = [float(f"{total[way] - logits[way]:.4g}") for way in names]
+        bar = {"type": "bar", "x": list(names.values()), "width": 0.6}
         return [
-            {
-                "type": "scatter", "mode": "lines+text", "x": lengths,
-                "y": [float(f"{asked[n][way] * K2.num_attention_heads / 1e9:.4g}") for n in lengths],
-                "text": [f"<b>{names[way]}</b>" if n == place else "" for n in lengths], "textposition": side,
-                "line": {"color": still.COLOURS["attention" if way == "fused" else "rest"], "width": 2.5,
-                         "dash": "dash" if way == "twice" else "solid"},
-            }
-            for way, place, side in named
+            bar | {"y": rest, "marker": {"color": still.COLOURS["attention"]}},
+            bar | {"y": [float(f"{logits[way]:.4g}") for way in names], "marker": {"color": still.COLOURS["rest"]},
+                   "text": [f"<b>{total[way]:.1f} GB</b>" for way in names], "textposition": "outside", "cliponaxis": False},
         ]  # fmt: skip
 
     def title(row: int) -> str:
-        asked = {way: count * K2.num_attention_heads / 1e9 for way, count in traffic(TOKENS, row, keys).items()}
-        return (
-            f"{row} rows a tile, {TOKENS:,} tokens: {asked['fused']:.1f} GB fused, {asked['twice']:.1f} GB with a second look"
-        )
+        total = asked(row)
+        return f"Tiles of {row} rows: {total['fused']:.1f} GB fused, {total['twice']:.1f} GB with a second look"
 
     return quiet(
         draw,
         title=title,
-        alt="Bytes asked of memory by one layer of K2 against tokens, both logarithmic, for writing all logits, looking twice "
-        "and the fused way: three nearly parallel lines, the fused one lowest. More rows in a tile lower all of them.",
-        slider=Slider("rows of a tile", list(rows), start=rows.index(128), show=lambda row: f"{row}, by {keys} keys"),
-        xaxis={
-            "title": beneath("tokens"),
-            "type": "log",
-            "tickvals": lengths[::2],
-            "ticktext": ticks,
-        },
-        yaxis={"type": "log", "dtick": 1},
-        annotations=caption("GB asked, one layer"),
+        alt=f"Three bars, the bytes asked of memory by one layer of K2 over {TOKENS:,} tokens: highest for writing all logits, "
+        "of which 34 GB are trips of the logits in grey, then for looking twice, lowest for the fused way. The blue part, "
+        "queries, keys, values and output, halves where the rows of a tile double.",
+        slider=Slider("rows of a tile", list(rows), start=list(rows).index(128), show=lambda row: f"{row}, by {keys} keys"),
+        barmode="stack",
+        yaxis={"range": [0, 135]},
+        annotations=caption(f"GB asked, one layer, {TOKENS:,} tokens; grey: logits"),
     )
 
 

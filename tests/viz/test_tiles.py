@@ -146,13 +146,13 @@ def test_the_page_counts_and_orders_as_python_does(script, rows, keys):
 # ---- quiet figures -----------------------------------------------------------------------------------------------------
 
 
-def test_bytes_against_tokens_are_counted():
-    figure = tiles.bytes_by_tokens((64, 128)).figure
-    write, twice, fused = figure["frames"][1]["data"]
-    at = fused["x"].index(8192)
+def test_bytes_of_three_ways_are_counted():
+    figure = tiles.bytes_by_way((64, 128)).figure
+    rest, logits = figure["frames"][1]["data"]
     counted = tile_walk.traffic(8192, 128, 64)
-    for line, way in ((write, "write"), (twice, "twice"), (fused, "fused")):
-        assert line["y"][at] == pytest.approx(64 * counted[way] / 1e9, rel=1e-3)
+    together = [a + b for a, b in zip(rest["y"], logits["y"], strict=True)]
+    assert together == pytest.approx([64 * counted[way] / 1e9 for way in ("write", "twice", "fused")], rel=1e-3)
+    assert logits["y"] == [pytest.approx(4 * 8.59, rel=1e-3), 0, 0] and logits["text"][2] == "<b>11.2 GB</b>"
     assert "11.2 GB fused, 18.0 GB with a second look" in figure["layout"]["meta"]["titles"][1]
 
 
