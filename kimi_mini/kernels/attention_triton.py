@@ -1,12 +1,13 @@
 """Causal attention with the exact largest logit per head, as Triton kernels: online softmax over tiles, nothing of size T x T.
 
-Scope: fp32, fp16, bf16; any lengths, head counts and widths (192/128 are MLA's in K2); packed documents. q, k and v may be
-strided views with contiguous rows. A program takes T_BLOCK queries of one head and walks the keys they may see: first the
-tiles below the diagonal, without a mask, then those that the diagonal crosses. Limiter: tensor cores, then the exponentials.
+Scope: fp32, fp16, bf16; any lengths and head counts; widths up to those of MLA in K2 (192 and 128); packed documents. q, k
+and v may be strided views with contiguous rows. A program takes T_BLOCK queries of one head and walks the keys they may see:
+first the tiles below the diagonal, without a mask, then those that the diagonal crosses. Limiter: tensor cores, then the
+exponentials.
 
 The running row maximum is that of the unscaled products, so scaling it (scale > 0) gives the largest logit exactly. It leaves
 the kernel before the epilogue turns it into the log-sum-exp, from which it cannot be had back; a program writes the largest of
-its real rows, one number, and torch takes the maximum of those: no second pass, no atomics. Of packed documents only tiles
+its real rows, one number, and torch takes the maximum of those: no second pass, no atomics. Of packed documents only the tiles
 between the first and the last token of a tile's documents are visited.
 
 After FlashAttention-2 (Dao 2023) and Triton's tutorial 06; the store of the maximum after TransformerEngine and MagiAttention.
@@ -23,6 +24,8 @@ from ..checks import require
 from .attention_triton_backward import gradients
 from .launch import Config, blocks, choose
 from .tiles import SPAN, halves, heads_at_once, int32, load_tile, padded, place, precision, rows_of, span, store_tile
+
+MAX_WIDTHS = 320  # of a key tile and a value tile together: 192 + 128 fill an H100's shared memory
 
 # By prediction, not yet tuned on a device.
 _CONFIGS = {
@@ -157,4 +160,6 @@ def attention(
     require(scale > 0, "scale", scale, "a positive number (impl='torch' takes any)")
     require(q_BTHN.shape == k_BTHN.shape, "k_BTHN's shape", tuple(k_BTHN.shape), f"that of q, {tuple(q_BTHN.shape)}")
     require(q_BTHN.dtype == k_BTHN.dtype == v_BTHM.dtype, "v_BTHM's dtype", v_BTHM.dtype, "one format for q, k and v")
+    widths = sum(halves(q_BTHN.shape[-1])) + padded(v_BTHM.shape[-1])
+    require(widths <= MAX_WIDTHS, "widths of key and value in tiles", widths, f"at most {MAX_WIDTHS} (impl='torch' takes more)")
     return _Attention.apply(rows_of(q_BTHN), rows_of(k_BTHN), rows_of(v_BTHM), int32(document_BT), scale)

@@ -1,17 +1,21 @@
 """Absorbed decoding over the latent cache as Triton kernels: one reading of the cache serves keys and values of all heads.
 
-Scope: fp32, fp16, bf16; any number of queries a sequence, ragged lengths, any widths (K2: 512 latent + 64 rotary, two products
-instead of one padded to 1024). The queries of a sequence, all heads of all its tokens, are rows over the same cache. A program
-takes ROWS of them and one of the splits of the visible part of the cache, so that few sequences still fill the GPU. Each split
-leaves its output, its log-sum-exp and its largest logits; a second kernel weighs the splits in a fixed order. With one split
-the first kernel writes the output itself. Nothing beyond the visible part is read. Limiter: bytes of the cache; 64 rows by 1088
-multiply-adds for 1152 bytes are less than half of what an H100 computes while it reads them, so fewer heads are padded to 64.
+Scope: fp32, fp16, bf16; any number of queries a sequence, ragged lengths, widths up to K2's (512 latent + 64 rotary, two
+products instead of one padded to 1024). The queries of a sequence, all heads of all its tokens, are rows over the same cache.
+A program takes ROWS of them and one of the splits of the visible part of the cache, so that few sequences still fill the GPU.
+Each split leaves its output, its log-sum-exp and its largest logits; a second kernel weighs the splits in a fixed order. With
+one split the first kernel writes the output itself. Nothing beyond the visible part is read. Limiter: bytes of the cache. 64
+rows by 1088 multiply-adds for 1152 bytes are less than half of what an H100 computes while it reads them: fewer heads are
+padded to 64, which its tensor cores want.
 
 No backward: where a gradient is asked for, the torch form answers. After FlashMLA (one latent tile for keys and values) and
 flash-decoding (splits).
 """
 
 from __future__ import annotations
+
+import math
+from functools import cache
 
 import torch
 import triton
@@ -23,6 +27,7 @@ from . import attention_torch
 from .launch import Config, blocks, choose
 from .tiles import load_tile, padded, precision, rows_of, store_tile
 
+MAX_WIDTH = 576  # of the latent's tile and the rotary key's together; 512 + 64 fill an H100's shared memory
 _PROCESSORS = 132  # of an H100; an A100 has 108, and neither is wrong for the other
 _MOST_SPLITS = 128
 
@@ -117,23 +122,20 @@ def _combine(part_ptr, level_ptr, out_ptr, n_rows, n_splits, C: tl.constexpr, C_
     tl.store(out_ptr + row * C + column, out.to(out_ptr.dtype.element_ty), mask=column < C)
 
 
+@cache
 def n_splits(programs: int, tiles: int) -> int:
     """How many splits a sequence's `tiles` of keys are cut into, when `programs` would run without: from shapes alone.
 
     The fewest that keep the processors nearly as busy as any number would; a split has at least two tiles to its name.
     """
-
-    def busy(splits: int) -> float:
-        rounds = programs * splits / _PROCESSORS
-        return rounds / -(-programs * splits // _PROCESSORS)
-
-    choices = range(1, max(1, min(tiles // 2, _MOST_SPLITS)) + 1)
-    return next(splits for splits in choices if busy(splits) >= 0.9 * max(map(busy, choices)))
+    rounds = [programs * splits / _PROCESSORS for splits in range(1, max(1, min(tiles // 2, _MOST_SPLITS)) + 1)]
+    busy = [these / math.ceil(these) for these in rounds]
+    return next(i for i, share in enumerate(busy, 1) if share >= 0.9 * max(busy))
 
 
-def _run(q: Tensor, cache: Tensor, visible: Tensor, latent_dim: int, scale: float) -> tuple[Tensor, Tensor]:
+def _run(q: Tensor, cache_BSX: Tensor, visible: Tensor, latent_dim: int, scale: float) -> tuple[Tensor, Tensor]:
     B, T, H, X = q.shape
-    S, C = cache.shape[1], latent_dim
+    S, C = cache_BSX.shape[1], latent_dim
     config = choose(_CONFIGS, q.dtype)
     n_blocks = blocks(T * H, config.tiles["ROWS"])
     splits = n_splits(B * n_blocks, blocks(S, config.tiles["S_BLOCK"]))
@@ -143,7 +145,7 @@ def _run(q: Tensor, cache: Tensor, visible: Tensor, latent_dim: int, scale: floa
     parts = out if only else torch.empty(splits, B, T, H, C, **new)
     levels, row_max = torch.empty(splits, B, T, H, **new), torch.empty(splits, B, T, H, **new)
     _split[(n_blocks * splits * B,)](
-        q, cache, visible, parts, levels, row_max, cache.stride(0), cache.stride(1), B, S, T, H, splits, scale, X, C,
+        q, cache_BSX, visible, parts, levels, row_max, *cache_BSX.stride()[:2], B, S, T, H, splits, scale, X, C,
         padded(C), padded(X - C) if X > C else 0, only, **config.options(),
     )  # fmt: skip
     if not only:
@@ -156,6 +158,8 @@ def latent_attention(
 ) -> tuple[Tensor, Tensor]:
     require(scale > 0, "scale", scale, "a positive number (impl='torch' takes any)")
     require(q_BTHX.dtype == cache_BSX.dtype, "cache_BSX's dtype", cache_BSX.dtype, f"that of q, {q_BTHX.dtype}")
+    width = padded(latent_dim) + (padded(q_BTHX.shape[-1] - latent_dim) if q_BTHX.shape[-1] > latent_dim else 0)
+    require(width <= MAX_WIDTH, "width of the cache in tiles", width, f"at most {MAX_WIDTH} (impl='torch' takes more)")
     if torch.is_grad_enabled() and (q_BTHX.requires_grad or cache_BSX.requires_grad):
         return attention_torch.latent_attention(q_BTHX, cache_BSX, visible_BT, latent_dim=latent_dim, scale=scale)
     return _run(q_BTHX.contiguous(), rows_of(cache_BSX), visible_BT.contiguous(), latent_dim, scale)

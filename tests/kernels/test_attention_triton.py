@@ -187,9 +187,15 @@ def test_as_alone():
     torch.testing.assert_close(whole, torch.cat(parts, 1), atol=1e-6, rtol=0)
 
 
-def test_the_maximum_carries_no_gradient_and_scale_must_be_positive():
+def test_the_maximum_carries_no_gradient():
     tensors = [t.requires_grad_() for t in inputs(3)]
     assert not kernels.attention(*tensors, scale=SCALE, impl="triton")[1].requires_grad
+
+
+def test_what_the_kernels_do_not_take_is_refused():
+    with pytest.raises(ValueError, match="widths of key and value in tiles = 448"):
+        kernels.attention(*inputs(3, N=192, M=192), scale=1.0, impl="triton")
+    tensors = inputs(3)
     with pytest.raises(ValueError, match="scale = 0"):
         kernels.attention(*tensors, scale=0.0, impl="triton")
 

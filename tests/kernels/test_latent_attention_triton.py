@@ -146,7 +146,9 @@ def test_splits_fill_the_gpu_and_are_no_more_than_that():
     assert form.n_splits(4096, 1024) == 1
 
 
-def test_scale_must_be_positive():
+def test_what_the_kernels_do_not_take_is_refused():
+    with pytest.raises(ValueError, match="width of the cache in tiles = 640"):
+        kernels.latent_attention(*inputs([[3]], C=512, R=65), latent_dim=512, scale=1.0, impl="triton")
     with pytest.raises(ValueError, match="scale = -1"):
         kernels.latent_attention(*inputs([[3]]), latent_dim=16, scale=-1.0, impl="triton")
 
