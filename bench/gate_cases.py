@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from kimi_mini import kernels
+from kimi_mini import ModelConfig, kernels
+from kimi_mini.train.loss import Batch, linear_next_token_loss, loss_of
 
 CASES: dict[str, Callable[[], object]] = {}
 BF16, FP16, FP32 = torch.bfloat16, torch.float16, torch.float32
@@ -170,7 +171,7 @@ def _experts(tokens: int, experts: int, k: int, width: int, hidden: int, dtype: 
 
 for _name, *_shape in (
     ("K2", 16_384, 384, 8, 7168, 2048),
-    ("K2 decode", 64, 384, 8, 7168, 2048),
+    ("K2 few rows", 64, 384, 8, 7168, 2048),
     ("E128", 32_768, 128, 8, 2048, 768),
     ("Moonlight", 16_384, 64, 6, 2048, 1408),
     ("MINI", 4096, 32, 4, 192, 64),
@@ -179,6 +180,14 @@ for _name, *_shape in (
     ("E128 fp16", 32_768, 128, 8, 2048, 768, FP16),
 ):
     case(f"grouped_mlp {_name}")(lambda shape=_shape: _experts(*shape))
+
+
+@case("grouped_mlp K2 decode")
+def _experts_without_gradient() -> None:
+    with torch.no_grad():
+        weights = empty(384, 2, 2048, 7168), empty(384, 7168, 2048)
+        expert_TK = torch.empty(64, 8, dtype=torch.int64, device="meta")
+        kernels.grouped_mlp(empty(64, 7168), expert_TK, empty(64, 8, dtype=FP32), *weights, impl="triton")
 
 
 def _fp8(shape: tuple[int, ...], dtype: torch.dtype, block: tuple[int, int]) -> None:
@@ -204,3 +213,34 @@ for _name, _tokens, _width, _dtype in (
     ("K2", 65_536, 2048, BF16), ("Moonlight", 49_152, 1408, BF16), ("MINI", 8192, 64, BF16), ("K2 fp32", 65_536, 2048, FP32),
 ):  # fmt: skip
     case(f"swiglu_fp8 {_name}")(lambda tokens=_tokens, width=_width, dtype=_dtype: _swiglu_fp8(tokens, width, dtype))
+
+
+# Whole steps of rows G13 and G14: on tensors without memory nothing in them may wait for the GPU.
+
+
+@case("a training step of 1.1 B")
+def _training_step() -> None:
+    from .gpu.whole import our_model  # here: it imports transformers
+
+    model = our_model(_one_b(), torch.device("meta"), BF16)
+    with kernels.using("triton"):
+        batch = Batch(*torch.zeros(2, 4, 2048, dtype=torch.long, device="meta"))
+        loss_sum, _, _ = loss_of(model, batch, linear_next_token_loss)
+        loss_sum.backward()
+
+
+@case("a decoding step of 1.1 B")
+def _decoding_step() -> None:
+    from .gpu.rollouts import GraphDecoder
+    from .gpu.whole import our_model
+
+    decoder = GraphDecoder(our_model(_one_b(), torch.device("meta"), BF16).to(BF16), 64, 256)
+    with kernels.using("triton"), torch.inference_mode():
+        decoder.step()
+
+
+def _one_b() -> ModelConfig:
+    from .gpu.rows import ONE_B
+    from .gpu.whole import config
+
+    return config(**ONE_B)

@@ -104,11 +104,12 @@ class GraphDecoder:
         self.token_B1.copy_(self._best(hidden_BTD[:, -1:]))
         answers = [self.token_B1.clone()]
         for _ in range(new - 1):
-            self.graph.replay() if self.graph is not None else self._step()
+            self.graph.replay() if self.graph is not None else self.step()
             answers.append(self.token_B1.clone())
         return torch.cat(answers, 1)
 
-    def _step(self) -> None:
+    def step(self) -> None:
+        """One more token for each sequence; waits for nothing."""
         self.cache.used = self.capacity - 1  # the attention gets the whole cache, and sees of it what is written
         hidden_B1D, _ = self.model.trunk(self.token_B1, cache=self.cache)
         self.token_B1.copy_(self._best(hidden_B1D))
@@ -122,13 +123,13 @@ class GraphDecoder:
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):
-                self._step()
+                self.step()
                 self.cache.lengths_B.zero_()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph):
-                self._step()
+                self.step()
         except RuntimeError as error:
             print(f"no CUDA graph: {str(error).splitlines()[0]}")
             return None

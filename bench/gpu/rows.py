@@ -185,15 +185,15 @@ def _fp8(name: str, op: int, tokens: int, width: int, floor: float | None) -> Ro
 
 # ---- a whole model ---------------------------------------------------------------------------------------------------
 
-_ONE_B = dict(
+ONE_B = dict(
     vocab=32768, layers=12, width=1024, heads=8, experts=64, k=6, hidden=448
 )  # 1.11 B weights, 0.17 B of them active without embedding and head
-_HALF_B = _ONE_B | dict(layers=6)
+_HALF_B = ONE_B | dict(layers=6)
 _TINY = dict(vocab=2048, layers=2, width=32, heads=2, experts=8, k=2, hidden=16, nope=16, rope=8, value=16, latent=24)
 
 
 def _train(name: str, compile: int) -> Row:
-    shape = dict(batch=4, length=2048, micro_batches=2, compile=compile, **_ONE_B)
+    shape = dict(batch=4, length=2048, micro_batches=2, compile=compile, **ONE_B)
     peer = training.HF_COMPILED if compile else training.HF
     return _row(
         f"G13.{name}", "training step with MuonClip, the model of 1.1 B, {micro_batches} x {batch} x {length} tokens",
@@ -203,7 +203,7 @@ def _train(name: str, compile: int) -> Row:
 
 
 def _rollouts(batch: int, goal: float, static: int = 0) -> Row:
-    shape = dict(batch=batch, prompt=128, new=128, static=static, **_ONE_B)
+    shape = dict(batch=batch, prompt=128, new=128, static=static, **ONE_B)
     what = "greedy answers of the model of 1.1 B in bf16, batch {batch}, {prompt} + {new} tokens"
     what += ", beside a compiled static cache" if static else ""
     return _row(
@@ -277,7 +277,7 @@ ROWS: tuple[Row, ...] = (
     _rollouts(256, 4.0),
     _row(
         "G15.grpo", "one iteration of GRPO, {problems} x {group} answers of {new} tokens, the model of 1.1 B",
-        rollouts.build_grpo, None, dict(problems=16, group=16, new=256, micro_batch=32, **_ONE_B),
+        rollouts.build_grpo, None, dict(problems=16, group=16, new=256, micro_batch=32, **ONE_B),
         dict(problems=2, group=2, new=5, micro_batch=3, **_TINY), goals={rollouts.LOOP: 3.0}, tolerance=_16_BIT,
     ),
     _row(

@@ -170,11 +170,11 @@ class Plan:
         return self.order_A, self.ends_E, self.tile_expert, self.tile_row
 
     def fit(self, table: dict[str, Config]) -> Config:
-        """The table's row; with few rows an expert, tiles of at most 64 rows and as many fewer warps."""
+        """The table's row; with few rows an expert, tiles of at most 64 rows (half the warps would spill in _gate_up)."""
         config = choose(table, self.dtype)
         if not self.few or config.tiles["BLOCK_M"] <= 64:
             return config
-        return Config({**config.tiles, "BLOCK_M": 64}, config.warps * 64 // config.tiles["BLOCK_M"], config.stages)
+        return Config({**config.tiles, "BLOCK_M": 64}, config.warps, config.stages)
 
     def by_row(self, a_AI: Tensor, w_EIN: Tensor) -> Tensor:
         """[T, N]: each sorted row times its expert's matrix (any strides), summed over each token's choices."""
