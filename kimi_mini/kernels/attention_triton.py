@@ -115,7 +115,8 @@ def _forward(
     counts = t < T
     if HAS_DOCUMENTS:
         counts = counts & (t_document != 0)
-    tile_max = tl.max(tl.where(counts, peak, -float("inf")), 0) * scale  # now: the log-sum-exp below hides it
+    # Now: the log-sum-exp below hides it.
+    tile_max = tl.max(tl.where(counts, peak, -float("inf")), 0) * scale
     tl.store(tile_max_ptr + head.to(tl.int64) * n_tiles + light, tile_max)
     total = tl.where(t < T, total, 1.0)  # rows after the last saw nothing
     tl.store(level_ptr + head.to(tl.int64) * T + t, peak + tl.log2(total) / log2_scale, mask=t < T)

@@ -102,14 +102,16 @@ def measured(folder: str | Path) -> list[Dot]:
 
 
 def roofline(dots: Sequence[Dot], planned: Mapping[str, work.Work]) -> Quiet:
-    """Two roofs by name, measured dots, and for what nobody measured a hollow mark near the floor at its derived intensity.
+    """Two roofs by name, measured dots, and a thin line from each planned operation's derived intensity up to its roof.
 
     The roofs are those that were measured with the first dot; without one, the published figures of an H100.
     """
     ceilings, source = (dots[0].ceilings, "measured") if dots else (work.H100, "published")
     ridge = ceilings.flops / ceilings.bytes
     low, high = 20.0, 40_000.0
-    floor = 2.0  # TFLOP/s: the lower edge of the picture
+    edge = 10.0  # TFLOP/s: the lower edge of the picture
+
+    limits = [(w.intensity, min(w.intensity * ceilings.bytes, ceilings.flops) / 1e12) for w in planned.values()]
 
     def draw() -> list[dict[str, Any]]:
         slope, flat = ceilings.bytes / 1e12, ceilings.flops / 1e12
@@ -117,14 +119,14 @@ def roofline(dots: Sequence[Dot], planned: Mapping[str, work.Work]) -> Quiet:
         traces = [
             {"type": "scatter", "mode": "lines", "x": [low, ridge, high], "y": [low * slope, flat, flat], "hoverinfo": "skip",
              "line": {"color": still.COLOURS["rest"], "width": 2.5}},
-            {**quiet_text, "x": [120, 2500], "y": [120 * slope * 0.6, flat * 0.65], "textposition": "middle center",
-             "text": [f"{slope:.3g} TB/s", f"{flat:.0f} TFLOP/s, bf16"]},
-            {"type": "scatter", "mode": "markers+text", "x": [w.intensity for w in planned.values()],
-             "y": [floor * (1.25, 2.9)[place % 2] for place in range(len(planned))],  # two rows, so that names keep apart
-             "text": [str(place) for place in range(1, len(planned) + 1)], "textposition": "top center",
-             "marker": {"symbol": "circle-open", "size": 12, "color": still.COLOURS["rest"], "line": {"width": 2}},
-             "hovertemplate": [f"{name}: %{{x:.0f}} FLOP a byte, not yet measured<extra></extra>" for name in planned]},
-            {**quiet_text, "x": [900], "y": [floor * 9], "text": ["hollow: not yet measured"]},
+            {**quiet_text, "x": [48, 14_000], "y": [12 * slope, flat * 0.7], "textposition": "middle center",
+             "text": [f"{slope:.3g} TB/s", f"{flat:.0f}"]},
+            {"type": "scatter", "mode": "lines", "x": [x for at, _ in limits for x in (at, at, None)],
+             "y": [y for _, most in limits for y in (edge, most, None)], "hoverinfo": "skip",
+             "line": {"color": still.COLOURS["rest"], "width": 1}},
+            {**quiet_text, "x": [at for at, _ in limits],
+             "y": [most * (1.45, 2.5)[place % 2] for place, (_, most) in enumerate(limits)],  # two rows: numbers keep apart
+             "text": [str(place) for place in range(1, len(limits) + 1)], "textposition": "middle center"},
         ]  # fmt: skip
         if dots:
             traces.append({
@@ -139,17 +141,15 @@ def roofline(dots: Sequence[Dot], planned: Mapping[str, work.Work]) -> Quiet:
     where = _listed(f"{dot.device}, {dot.date}" for dot in dots)
     return quiet(
         draw,
-        title=f"Measured: {len(dots)} rows ({where}); hollow: not yet"
-        if dots
-        else "The roofs are known, the dots are not yet measured",
+        title=f"Measured: {len(dots)} rows ({where})" if dots else "The roofs are known, the dots are not yet measured",
         alt=f"A roofline on logarithmic axes: a slope of {ceilings.bytes / 1e12:g} TB/s that meets a level of "
-        f"{ceilings.flops / 1e12:g} TFLOP/s at {ridge:.0f} FLOP a byte. Hollow circles at the lower edge stand at the "
-        f"intensity of {len(planned)} operations of K2, from {min(w.intensity for w in planned.values()):.0f} to "
-        f"{max(w.intensity for w in planned.values()):,.0f}; their height is not known. "
+        f"{ceilings.flops / 1e12:g} TFLOP/s at {ridge:.0f} FLOP a byte. Thin lines rise from the intensity of "
+        f"{len(planned)} operations of K2, from {min(w.intensity for w in planned.values()):.0f} to "
+        f"{max(w.intensity for w in planned.values()):,.0f}, to the roof that is their limit. "
         + (f"Dots: {len(dots)} measured rows." if dots else "There is no measured dot."),
         xaxis={"title": beneath("FLOP for each byte moved"), "type": "log", "range": [1.3, 4.6],
                "tickvals": [100, 1000, 10_000], "ticktext": ["100", "1,000", "10,000"]},
-        yaxis={"type": "log", "range": [0.3, 3.3], "dtick": 1},
+        yaxis={"type": "log", "range": [1.0, 3.4], "dtick": 1},
         annotations=caption(f"TFLOP/s; the roofs are {source}"),
     )  # fmt: skip
 
@@ -159,14 +159,15 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def intensities(planned: Mapping[str, work.Work], ceilings: work.Ceilings = work.H100) -> Markup:
-    """The operations behind the hollow marks: work, bytes, intensity, and which roof is above them."""
+    """The operations behind the thin lines: work, bytes, intensity, and which roof is above them."""
     rows = [
         [f"{place} {html.escape(name)}", f"{w.flops / 1e12:.3g}", f"{w.bytes / 1e9:.2g}", f"{w.intensity:,.0f}",
          {"math": "products", "bytes": "bytes"}[w.bound(ceilings)], f"{w.floor_ms(ceilings):.3g}"]
         for place, (name, w) in enumerate(planned.items(), 1)
     ]  # fmt: skip
     return figure_table(
-        f"Derived for {ceilings.flops / 1e12:g} TFLOP/s and {ceilings.bytes / 1e12:g} TB/s, published figures for one H100.",
-        ("operation of one K2 layer", "TFLOP", "GB at least", "FLOP a byte", "limit", "floor, ms"),
+        f"Derived for {ceilings.flops / 1e12:g} TFLOP/s in bf16 and {ceilings.bytes / 1e12:g} TB/s, published for one H100. "
+        "Decoding: 32 texts of 16k tokens; attention: 8k tokens; output and loss: 4k; Newton-Schulz: 2,048 by 7,168.",
+        ("operation, K2's widths", "TFLOP", "GB at least", "FLOP a byte", "limit", "floor, ms"),
         rows,
     )

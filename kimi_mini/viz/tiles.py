@@ -22,7 +22,7 @@ __all__ = ["Head", "bytes_by_way", "expert_tiles", "look_into", "tile_walk_figur
 
 SIZES = (16, 32, 64, 128, 256)  # of a tile's sides
 TOKENS = 8192  # of the K2 layer that the page counts for
-_START = 7  # the tile that the page opens at
+_START = 8  # the tile that the page opens at: a row has just forgotten most of what it kept, and does so again in the next
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,8 @@ def expert_tiles(load_E: Sequence[int], sizes: Sequence[int] = (16, 32, 64, 128)
              "hovertemplate": "%{y} rows<extra>tokens</extra>"},
             {"type": "bar", "x": experts, "y": padding, "marker": {"color": still.COLOURS["rest"], "opacity": 0.45},
              "hovertemplate": "%{y} rows<extra>padding</extra>"},
+            {"type": "scatter", "mode": "text", "x": [len(load_E) * 0.6], "y": [0.9 * size * max(tiles(size))],
+             "text": ["green: tokens, grey: padding"], "textposition": "middle center", "hoverinfo": "skip"},
         ]  # fmt: skip
 
     def title(size: int) -> str:

@@ -158,6 +158,6 @@ def test_bytes_of_three_ways_are_counted():
 
 def test_tiles_of_experts_pad_and_fit_the_table():
     figure = tiles.expert_tiles([5, 0, 16, 17], sizes=(16,)).figure
-    load, padding = figure["data"]
+    load, padding, _ = figure["data"]
     assert load["y"] == [17, 16, 5, 0] and padding["y"] == [15, 0, 11, 0]
     assert figure["layout"]["meta"]["title"] == "Tiles of 16 rows: 4 tiles in use, 68% padding; the table has room for 7"

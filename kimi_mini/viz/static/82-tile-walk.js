@@ -94,7 +94,8 @@
     }
     marks.rect("tile", at(key[0]), top + at(row[0]), at(key[1] - key[0]), at(row[1] - row[0]), "km-derived");
     marks.shape("best", at(best.s + 0.5), top + at(best.t + 0.5), "M-6 0A6 6 0 1 0 6 0A6 6 0 1 0-6 0", "km-derived");
-    marks.text("best-label", at(best.s + 0.5), top + at(best.t + 0.5) + (best.t > tokens / 2 ? -12 : 22), number(best.value, 1), { anchor: "middle", within: size, className: "km-strong km-halo" });
+    const left = best.s > tokens * 0.8;
+    marks.text("best-label", at(best.s + 0.5) + (left ? -10 : 10), top + at(best.t + 0.5) + 5, number(best.value, 1), { anchor: left ? "end" : "start", within: size, className: "km-strong km-halo" });
     return words[best.t];
   }
 
