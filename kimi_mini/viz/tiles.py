@@ -92,7 +92,7 @@ def tile_walk_figure(head: Head) -> Stage:
 
 def bytes_by_way(rows: Sequence[int] = SIZES[1:], keys: int = 64) -> Quiet:
     """Bytes that one K2 layer asks of memory in three ways, logits apart from the rest, for a tile's number of rows."""
-    names = {"write": "write all logits", "twice": "look twice", "fused": "fused"}
+    names = {"write": "write all", "twice": "look twice", "fused": "fused"}
     heads = K2.num_attention_heads
     logits = {"write": 4 * 2 * heads * TOKENS**2 / 1e9, "twice": 0.0, "fused": 0.0}
 
@@ -122,7 +122,7 @@ def bytes_by_way(rows: Sequence[int] = SIZES[1:], keys: int = 64) -> Quiet:
         slider=Slider("rows of a tile", list(rows), start=list(rows).index(128), show=lambda row: f"{row}, by {keys} keys"),
         barmode="stack",
         yaxis={"range": [0, 135]},
-        annotations=caption(f"GB asked, one layer, {TOKENS:,} tokens; grey: logits"),
+        annotations=caption(f"GB, {TOKENS:,} tokens; grey: logits"),
     )
 
 
