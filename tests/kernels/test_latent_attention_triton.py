@@ -38,7 +38,8 @@ def check_tensors(form, q, cache, visible, C=16, scale=SCALE):
     out, max_logits = form.latent_attention(q, cache, visible, latent_dim=C, scale=scale)
     assert out.dtype == q.dtype and max_logits.dtype == torch.float32
     largest = scale * float(q.abs().max() * cache.nan_to_num().abs().max()) * q.shape[-1] ** 0.5
-    torch.testing.assert_close(max_logits.double(), exact_max, atol=5e-7 * largest, rtol=1e-6)
+    unit = 5e-7 if q.dtype == torch.float32 else 4e-6  # tensor cores drop the last bits of fp32 sums
+    torch.testing.assert_close(max_logits.double(), exact_max, atol=unit * largest, rtol=1e-6)
     assert (out.double() - exact).norm() <= (TOLERANCE[q.dtype] + 2e-7 * largest) * exact.norm()
     assert (out[visible == 0] == 0).all()
 
