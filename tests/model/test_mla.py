@@ -1,5 +1,7 @@
 """MLA: absorbed decoding is expanded attention; rescale_qk_ moves one head's logits and nothing else."""
 
+import copy
+
 import pytest
 import torch
 
@@ -45,6 +47,27 @@ def test_absorbed_is_expanded(config):
     gradients = [torch.autograd.grad(y.square().sum(), leaves, retain_graph=True) for y in (expanded, absorbed)]
     for slow, fast in zip(*gradients, strict=True):
         torch.testing.assert_close(fast, slow, atol=1e-11, rtol=1e-11)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here: the kernels' own gpu tests run compiled")
+def test_both_paths_on_the_triton_kernels():
+    pytest.importorskip("triton", reason="triton is not installed: no kernel was run")
+    exact, config, length = make_layer(km.NANO), km.NANO, 9
+    x = torch.randn(1, length, config.hidden_size, dtype=torch.float64)
+    visible = torch.arange(1, length + 1)[None]
+
+    def both(layer, x):
+        rope = rope_table(config, torch.arange(length)[None], x.dtype)
+        expanded, max_expanded = layer(x, rope)
+        gradients = torch.autograd.grad(expanded.square().sum(), list(layer.parameters()))
+        with torch.no_grad():
+            absorbed, max_absorbed = layer.decode(x, rope, layer.cache_entries(x, rope), visible)
+        return [expanded, max_expanded, absorbed, max_absorbed, *gradients]
+
+    with kernels.using("triton"):
+        got = both(copy.deepcopy(exact).float(), x.float())
+    for mine, true in zip(got, both(exact, x), strict=True):
+        assert (mine.double() - true).norm() <= 1e-5 * true.norm()
 
 
 def test_expanded_path_from_given_entries():
