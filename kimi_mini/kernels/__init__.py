@@ -11,6 +11,7 @@ E experts, K experts per token, D width, F expert width, V vocabulary, R rotary 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from importlib import import_module
 from typing import Literal, get_args
 
@@ -111,8 +112,20 @@ def _pick(op: str, impl: Impl, x: Tensor, ref: Callable, fast: Callable) -> Call
     impl = chosen(op, x) if impl == "auto" else impl
     if impl == "triton":
         _check_triton(op, x)
-        return getattr(import_module(f".{_TRITON[op]}", __name__), op)
+        form = getattr(import_module(f".{_TRITON[op]}", __name__), op)
+        return _beside(x, form) if x.device.type == "cuda" else form
     return ref if impl == "ref" else fast
+
+
+def _beside(x: Tensor, form: Callable) -> Callable:
+    """The form with x's GPU active: Triton launches on the active one, wherever the tensors are."""
+
+    @wraps(form)
+    def run(*args, **kwargs):
+        with torch.cuda.device(x.device):
+            return form(*args, **kwargs)
+
+    return run
 
 
 def _check_triton(op: str, x: Tensor) -> None:

@@ -19,6 +19,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from ..checks import require
 from .attention_triton_backward import gradients
@@ -59,11 +60,13 @@ def _walk(
             s_document = tl.load(document_ptr + s, mask=s < T, other=-1)
             product = tl.where(s_document[None, :] == t_document[:, None], product, -float("inf"))
         new_peak = tl.maximum(peak, tl.max(product, 1))
-        level = new_peak * log2_scale
+        base = new_peak
         if HAS_DOCUMENTS:  # a row may have seen nothing yet
-            level = tl.where(new_peak == -float("inf"), 0.0, level)
-        weight = tl.exp2(product * log2_scale - level[:, None])
-        shrink = tl.exp2(peak * log2_scale - level)
+            base = tl.where(new_peak == -float("inf"), 0.0, new_peak)
+        weight = tl.exp2(product * log2_scale - (base * log2_scale)[:, None])
+        # Subtract, then scale: exactly 1 while the peak stays. Fused, peak * log2_scale - level is off by level's rounding, and
+        # once for every tile.
+        shrink = tl.exp2((peak - base) * log2_scale)
         total = total * shrink + tl.sum(weight, 1)
         v = load_tile(v_ptr + far * v_row, v_row, T - s_start, M, 0, S_BLOCK, M_BLOCK, not DIAGONAL)
         out = tl.dot(weight.to(v.dtype), v, out * shrink[:, None], input_precision=precision)
@@ -71,7 +74,7 @@ def _walk(
     return out, total, peak
 
 
-@triton.jit
+@triton.jit(do_not_specialize=("B", "at_once"))
 def _forward(
     q_ptr, k_ptr, v_ptr, document_ptr, out_ptr, level_ptr, tile_max_ptr,
     q_batch, q_row: tl.constexpr, q_head, k_batch, k_row: tl.constexpr, k_head, v_batch, v_row: tl.constexpr, v_head,
@@ -151,6 +154,7 @@ class _Attention(torch.autograd.Function):
         return out, max_logits_H
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, dout: Tensor, _: Tensor):
         return *gradients(*ctx.saved_tensors, dout.contiguous(), ctx.scale), None, None
 
@@ -160,6 +164,10 @@ def attention(
 ) -> tuple[Tensor, Tensor]:
     require(scale > 0, "scale", scale, "a positive number (impl='torch' takes any)")
     require(q_BTHN.shape == k_BTHN.shape, "k_BTHN's shape", tuple(k_BTHN.shape), f"that of q, {tuple(q_BTHN.shape)}")
+    fits = v_BTHM.shape[:3] == q_BTHN.shape[:3]
+    require(fits, "v_BTHM's shape", tuple(v_BTHM.shape), f"{(*q_BTHN.shape[:3], 'M')}, as q has")
+    if document_BT is not None:
+        require(document_BT.shape == q_BTHN.shape[:2], "document_BT's shape", tuple(document_BT.shape), "[B, T]")
     require(q_BTHN.dtype == k_BTHN.dtype == v_BTHM.dtype, "v_BTHM's dtype", v_BTHM.dtype, "one format for q, k and v")
     widths = sum(halves(q_BTHN.shape[-1])) + padded(v_BTHM.shape[-1])
     require(widths <= MAX_WIDTHS, "widths of key and value in tiles", widths, f"at most {MAX_WIDTHS} (impl='torch' takes more)")

@@ -74,7 +74,7 @@ def _over_keys(
     return dq_first, dq_rest
 
 
-@triton.jit
+@triton.jit(do_not_specialize=("B", "at_once"))
 def _queries(
     q_ptr, k_ptr, v_ptr, document_ptr, out_ptr, level_ptr, dout_ptr, delta_ptr, dq_ptr,
     q_batch, q_row: tl.constexpr, q_head, k_batch, k_row: tl.constexpr, k_head, v_batch, v_row: tl.constexpr, v_head,
@@ -163,7 +163,7 @@ def _over_queries(
     return dk_first, dk_rest, dv
 
 
-@triton.jit
+@triton.jit(do_not_specialize=("B", "at_once"))
 def _keys(
     q_ptr, k_ptr, v_ptr, document_ptr, level_ptr, dout_ptr, delta_ptr, dk_ptr, dv_ptr,
     q_batch, q_row: tl.constexpr, q_head, k_batch, k_row: tl.constexpr, k_head, v_batch, v_row: tl.constexpr, v_head,

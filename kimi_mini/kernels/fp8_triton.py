@@ -98,7 +98,7 @@ def _quantize_squares(x_ptr, q_ptr, scale_ptr, A, B, x_matrix, x_row, HARDWARE: 
     across = tl.cdiv(B, WIDTH)
     per_matrix = tl.cdiv(A, WIDTH) * across
     matrix, tile = (tl.program_id(0) // per_matrix).to(tl.int64), tl.program_id(0) % per_matrix
-    row = (tile // across) * WIDTH + tl.arange(0, WIDTH)[:, None]
+    row = (tile // across).to(tl.int64) * WIDTH + tl.arange(0, WIDTH)[:, None]
     column = (tile % across) * WIDTH + tl.arange(0, WIDTH)[None, :]
     inside = (row < A) & (column < B)
     x = tl.load(x_ptr + matrix * x_matrix + row * x_row + column, mask=inside, other=0.0).to(tl.float32)

@@ -22,7 +22,9 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
+from ..checks import require
 from . import launch
 from .launch import Config, blocks, choose, next_power_of_2
 from .sort_triton import sort_by_expert
@@ -209,6 +211,7 @@ class _GroupedMLP(torch.autograd.Function):
         return plan.by_row(hidden_AF, down_EDF.mT)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, dout_TD: Tensor):
         from .grouped_mlp_triton_backward import backward
 
@@ -218,6 +221,14 @@ class _GroupedMLP(torch.autograd.Function):
 
 
 def grouped_mlp(x_TD: Tensor, expert_TK: Tensor, weight_TK: Tensor, gate_up_E2FD: Tensor, down_EDF: Tensor) -> Tensor:
+    E, D, F = down_EDF.shape
+    shapes = [list(t.shape) for t in (x_TD, weight_TK, gate_up_E2FD)]
+    fit = shapes == [[len(expert_TK), D], list(expert_TK.shape), [E, 2, F, D]]
+    require(
+        fit, "shapes of x_TD, weight_TK and gate_up_E2FD", shapes, f"those of {list(expert_TK.shape)} choices and {[E, D, F]}"
+    )
+    dtypes = {x_TD.dtype, gate_up_E2FD.dtype, down_EDF.dtype}
+    require(len(dtypes) == 1, "dtypes", dtypes, "one for x_TD, gate_up_E2FD and down_EDF")
     leaves = (x_TD, weight_TK, gate_up_E2FD, down_EDF)
     keep = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
     x_TD, weight_TK, gate_up_E2FD, down_EDF = (leaf.contiguous() for leaf in leaves)

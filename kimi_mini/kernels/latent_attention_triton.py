@@ -41,7 +41,7 @@ _CONFIGS = {
 }
 
 
-@triton.jit
+@triton.jit(do_not_specialize=("B", "S", "n_splits"))  # a cache that grows compiles nothing anew
 def _split(
     q_ptr, cache_ptr, visible_ptr, out_ptr, level_ptr, row_max_ptr, cache_batch, cache_row: tl.constexpr, B, S, T,
     H: tl.constexpr, n_splits, scale,
@@ -82,9 +82,9 @@ def _split(
             product = tl.dot(q_rope, k_rope.T, product, input_precision=precision)
         product = tl.where(s[None, :] < last[:, None], product, -float("inf"))
         new_peak = tl.maximum(peak, tl.max(product, 1))
-        level = tl.where(new_peak == -float("inf"), 0.0, new_peak * log2_scale)  # a row may have seen nothing yet
-        weight = tl.exp2(product * log2_scale - level[:, None])
-        shrink = tl.exp2(peak * log2_scale - level)
+        base = tl.where(new_peak == -float("inf"), 0.0, new_peak)  # a row may have seen nothing yet
+        weight = tl.exp2(product * log2_scale - (base * log2_scale)[:, None])
+        shrink = tl.exp2((peak - base) * log2_scale)  # exactly 1 while the peak stays: see attention_triton.py
         total = total * shrink + tl.sum(weight, 1)
         out = tl.dot(weight.to(latent.dtype), latent, out * shrink[:, None], input_precision=precision)
         peak = new_peak
@@ -102,7 +102,7 @@ def _split(
             store_tile(out_ptr + (split.to(tl.int64) * B * TH + first_row) * C, out, C, TH - block * ROWS, C, 0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=("n_rows", "n_splits"))
 def _combine(part_ptr, level_ptr, out_ptr, n_rows, n_splits, C: tl.constexpr, C_BLOCK: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     column = tl.arange(0, C_BLOCK)
@@ -157,6 +157,10 @@ def latent_attention(
     q_BTHX: Tensor, cache_BSX: Tensor, visible_BT: Tensor, *, latent_dim: int, scale: float
 ) -> tuple[Tensor, Tensor]:
     require(scale > 0, "scale", scale, "a positive number (impl='torch' takes any)")
+    B, T, _, X = q_BTHX.shape
+    fits = cache_BSX.ndim == 3 and cache_BSX.shape[::2] == (B, X) and 0 < latent_dim <= X
+    require(fits, "cache_BSX's shape", tuple(cache_BSX.shape), f"[{B}, S, {X}] with {latent_dim} latent columns at most {X}")
+    require(visible_BT.shape == (B, T), "visible_BT's shape", tuple(visible_BT.shape), f"({B}, {T})")
     require(q_BTHX.dtype == cache_BSX.dtype, "cache_BSX's dtype", cache_BSX.dtype, f"that of q, {q_BTHX.dtype}")
     width = padded(latent_dim) + (padded(q_BTHX.shape[-1] - latent_dim) if q_BTHX.shape[-1] > latent_dim else 0)
     require(width <= MAX_WIDTH, "width of the cache in tiles", width, f"at most {MAX_WIDTH} (impl='torch' takes more)")

@@ -184,5 +184,8 @@ def segment_width(T: int, V: int, element_bytes: int, block: int) -> int:
 
 
 def linear_cross_entropy(x_TD: Tensor, weight_VD: Tensor, target_T: Tensor) -> Tensor:
+    fits = weight_VD.shape[1:] == x_TD.shape[1:] and target_T.shape == x_TD.shape[:1]
+    shapes = [list(weight_VD.shape), list(target_T.shape)]
+    require(fits, "shapes of weight_VD and target_T", shapes, f"[V, D] and [T] for x_TD of {list(x_TD.shape)}")
     require(weight_VD.dtype == x_TD.dtype, "weight_VD's dtype", weight_VD.dtype, f"that of x_TD, {x_TD.dtype}")
     return _LinearCrossEntropy.apply(x_TD.contiguous(), weight_VD.contiguous(), target_T.contiguous())

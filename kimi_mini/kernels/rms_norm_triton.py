@@ -12,6 +12,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from ..checks import require
 from .launch import Config, interpreting, next_power_of_2
@@ -83,6 +84,7 @@ class _RMSNorm(torch.autograd.Function):
         return (y_TD, sum_TD) if ctx.has_residual else y_TD
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, dy_TD: Tensor, dsum_TD: Tensor | None = None):
         x_TD, weight_D, rrms_T = ctx.saved_tensors
         T, D = x_TD.shape
@@ -106,15 +108,18 @@ class _RMSNorm(torch.autograd.Function):
         return dx_TD, dx_TD if ctx.has_residual else None, dweight_PD.sum(0).to(weight_D.dtype), None
 
 
-def _rows(x_D: Tensor) -> Tensor:
+def _rows(x_D: Tensor, weight_D: Tensor) -> Tensor:
+    require(weight_D.shape == x_D.shape[-1:], "weight_D's shape", list(weight_D.shape), f"[{x_D.shape[-1]}], the width of x_D")
     require(0 < x_D.shape[-1] <= MAX_WIDTH, "width", x_D.shape[-1], f"1 to {MAX_WIDTH} columns (impl='torch' takes more)")
     return x_D.reshape(-1, x_D.shape[-1]).contiguous()
 
 
 def rms_norm(x_D: Tensor, weight_D: Tensor, eps: float) -> Tensor:
-    return _RMSNorm.apply(_rows(x_D), None, weight_D.contiguous(), eps).view(x_D.shape)
+    return _RMSNorm.apply(_rows(x_D, weight_D), None, weight_D.contiguous(), eps).view(x_D.shape)
 
 
 def add_rms_norm(x_D: Tensor, residual_D: Tensor, weight_D: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    y_TD, sum_TD = _RMSNorm.apply(_rows(x_D), _rows(residual_D), weight_D.contiguous(), eps)
+    fits = (residual_D.shape, residual_D.dtype) == (x_D.shape, x_D.dtype)
+    require(fits, "residual_D", (list(residual_D.shape), residual_D.dtype), f"shape and dtype of x_D, {list(x_D.shape)}")
+    y_TD, sum_TD = _RMSNorm.apply(_rows(x_D, weight_D), _rows(residual_D, weight_D), weight_D.contiguous(), eps)
     return y_TD.view(x_D.shape), sum_TD.view(x_D.shape)

@@ -14,6 +14,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from ..checks import require
 from .launch import Config, blocks, interpreting, next_power_of_2
@@ -151,6 +152,7 @@ class _Route(torch.autograd.Function):
         return expert_TK, weight_TK, score_TE
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, _, dweight_TK: Tensor | None, dscore_TE: Tensor | None):
         expert_TK, score_TE = ctx.saved_tensors
         (T, E), k = score_TE.shape, expert_TK.shape[1]
@@ -170,5 +172,7 @@ def route(
 ) -> tuple[Tensor, Tensor, Tensor]:
     require(logits_TE.dtype == torch.float32, "logits_TE's dtype", logits_TE.dtype, "torch.float32")
     require(logits_TE.shape[1] <= MAX_EXPERTS, "experts", logits_TE.shape[1], f"at most {MAX_EXPERTS} (impl='torch': any)")
+    fits = selection_bias_E.shape == logits_TE.shape[1:]
+    require(fits, "selection_bias_E's shape", list(selection_bias_E.shape), f"[{logits_TE.shape[1]}], one for each expert")
     bias_E = selection_bias_E.detach().contiguous()
     return _Route.apply(logits_TE.contiguous(), bias_E, k, n_group, topk_group, normalise, scale)

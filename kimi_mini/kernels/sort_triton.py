@@ -2,7 +2,7 @@
 
 Count each expert in each block of assignments; add up the counts of earlier blocks, expert by expert; put every assignment
 after the starts of its expert, the earlier blocks, and its own block's earlier equals. No atomics decide an order, and nothing
-goes back to the host. Scope: up to 4,096 experts and 2^31 assignments. Limiter: the three launches.
+goes back to the host. Scope: up to 4,096 experts, 2^31 counts (an expert and block each). Limiter: the three launches.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ def sort_by_expert(expert_TK: Tensor, n_experts: int) -> Sorted:
     require(n_experts <= MAX_EXPERTS, "experts", n_experts, f"at most {MAX_EXPERTS} (impl='torch': any)")
     expert_A, width = expert_TK.reshape(-1).contiguous(), next_power_of_2(n_experts)
     n_blocks = max(blocks(expert_A.numel(), _SORT.tiles["BLOCK"]), 1)  # one even for no token: it writes the ends
+    require(n_experts * n_blocks < 2**31, "counts", n_experts * n_blocks, "fewer than 2^31 (impl='torch': any)")
     count_EB, total_E, ends_E = (
         expert_A.new_empty(s, dtype=torch.int32) for s in ((n_experts, n_blocks), n_experts, n_experts)
     )
