@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not here:
             raise ValueError(f"none of {len(rows)} rows can run here; expected a GPU of compute capability 8.0 or more")
         files = {row.device: args.out or _file(row.device) for row in here}
-        records = {device: report.load(path) for device, path in files.items()}
+        records = {path: report.load(path) for path in files.values()}
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     rounds = args.rounds or (_QUICK_ROUNDS if args.quick else _ROUNDS)
     done, broken = [], {}
     for row in here:
-        name, kept, path = report.key(row, args.threads), records[row.device], files[row.device]
+        name, path = report.key(row, args.threads), files[row.device]
+        kept = records[path]
         if not (args.resume and name in kept):
             try:
                 kept[name] = run(row, rounds, args.threads)

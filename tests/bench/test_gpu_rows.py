@@ -2,12 +2,13 @@
 
 import json
 import math
+import re
 
 import pytest
 import torch
 
 from bench import __main__ as command
-from bench import report
+from bench import harness, report
 from bench.gpu import common
 from bench.harness import Ceiling, Timing
 from bench.registry import GPU_ROWS, ROWS, select
@@ -180,7 +181,11 @@ def _toy_session(monkeypatch, tmp_path):
     monkeypatch.setattr(command, "_has", lambda device: True)
     monkeypatch.setattr(command, "_recovered", lambda: True)
     place = {"gpu": "Toy 1", "driver": "1", "cuda": "1", "triton": "3"}
-    monkeypatch.setattr(command, "run", lambda row, rounds, threads: real(row, rounds, threads, row.toy, CPU) | place)
+
+    def toy(row, rounds, threads):
+        return real(row, rounds, threads, row.toy, CPU) | (place if row.device == "cuda" else {})
+
+    monkeypatch.setattr(command, "run", toy)
     return tmp_path / "toy.json"
 
 
@@ -212,6 +217,49 @@ def test_a_session_stops_where_the_gpu_does_not_answer(monkeypatch, tmp_path, ca
     monkeypatch.setattr(command, "run", lambda *_: 1 / 0)
     assert command.main(["G10", "--out", str(out)]) == 1
     assert capsys.readouterr().err.count("broke down") == 2  # the first row, and the summary
+
+
+def test_rows_of_both_devices_may_share_a_file(monkeypatch, tmp_path):
+    out = _toy_session(monkeypatch, tmp_path)
+    assert command.main(["C2.256", "G10.forward.mini", "--rounds", "1", "--out", str(out)]) == 0
+    assert set(json.loads(out.read_text())) == {"C2.256 1t", "G10.forward.mini"}
+
+
+def test_results_are_filed_under_the_device(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100 80GB HBM3")
+    assert re.fullmatch(r"nvidia-h100-80gb-hbm3-20\d\d-\d\d-\d\d\.json", command._file("cuda").name)
+    assert command._file("cpu").name.startswith("cpu-20")
+
+
+class _Event:
+    """A clock's hand that moves by what ran since: one millisecond a call of the contender."""
+
+    ran = 0
+
+    def __init__(self, enable_timing):
+        assert enable_timing
+
+    def record(self):
+        self.at = _Event.ran
+
+    def elapsed_time(self, other):
+        return float(other.at - self.at)
+
+
+def test_a_gpu_is_timed_between_events_after_a_flush_of_its_cache(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "Event", _Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(harness, "_FLUSH_BYTES", 64)
+    clock, flushed = harness.CudaClock(CPU), []
+
+    def run():
+        flushed.append(bool((clock.flush == 0).all()))
+        clock.flush.fill_(1)
+        _Event.ran += 1
+
+    wall_ms, cpu_ms = clock(run)
+    assert wall_ms == 1.0 and cpu_ms >= 0
+    assert len(flushed) == 11 and all(flushed)  # one, and as many more as fit into ten milliseconds
 
 
 def test_the_results_page_names_every_row(tmp_path):
