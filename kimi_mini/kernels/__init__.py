@@ -109,11 +109,13 @@ def chosen(op: str, x: Tensor) -> Impl:
 def _pick(op: str, impl: Impl, x: Tensor, ref: Callable, fast: Callable) -> Callable:
     """The form of `op` for tensors like x."""
     require(impl in get_args(Impl), "impl", impl, " or ".join(map(repr, get_args(Impl))))
+    free = impl == _auto == "auto"  # nobody asked for a form by name
     impl = chosen(op, x) if impl == "auto" else impl
     if impl == "triton":
         _check_triton(op, x)
         form = getattr(import_module(f".{_TRITON[op]}", __name__), op)
-        return _beside(x, form) if x.device.type == "cuda" else form
+        form = _beside(x, form) if x.device.type == "cuda" else form
+        return _or_else(form, fast) if free else form
     return ref if impl == "ref" else fast
 
 
@@ -124,6 +126,19 @@ def _beside(x: Tensor, form: Callable) -> Callable:
     def run(*args, **kwargs):
         with torch.cuda.device(x.device):
             return form(*args, **kwargs)
+
+    return run
+
+
+def _or_else(form: Callable, fast: Callable) -> Callable:
+    """`form`, or `fast` where the arguments do not fit it (too wide, another format): it looks before it starts."""
+
+    @wraps(form)
+    def run(*args, **kwargs):
+        try:
+            return form(*args, **kwargs)
+        except launch.Unfit:
+            return fast(*args, **kwargs)
 
     return run
 

@@ -23,7 +23,7 @@ from torch.autograd.function import once_differentiable
 
 from ..checks import require
 from .attention_triton_backward import gradients
-from .launch import Config, blocks, choose
+from .launch import Config, blocks, choose, require_fit
 from .tiles import SPAN, halves, heads_at_once, int32, load_tile, padded, place, precision, rows_of, span, store_tile
 
 MAX_WIDTHS = 320  # of a key tile and a value tile together: 192 + 128 fill an H100's shared memory
@@ -162,7 +162,7 @@ class _Attention(torch.autograd.Function):
 def attention(
     q_BTHN: Tensor, k_BTHN: Tensor, v_BTHM: Tensor, *, scale: float, document_BT: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    require(scale > 0, "scale", scale, "a positive number (impl='torch' takes any)")
+    require_fit(scale > 0, "scale", scale, "a positive number (impl='torch' takes any)")
     require(q_BTHN.shape == k_BTHN.shape, "k_BTHN's shape", tuple(k_BTHN.shape), f"that of q, {tuple(q_BTHN.shape)}")
     fits = v_BTHM.shape[:3] == q_BTHN.shape[:3]
     require(fits, "v_BTHM's shape", tuple(v_BTHM.shape), f"{(*q_BTHN.shape[:3], 'M')}, as q has")
@@ -170,5 +170,7 @@ def attention(
         require(document_BT.shape == q_BTHN.shape[:2], "document_BT's shape", tuple(document_BT.shape), "[B, T]")
     require(q_BTHN.dtype == k_BTHN.dtype == v_BTHM.dtype, "v_BTHM's dtype", v_BTHM.dtype, "one format for q, k and v")
     widths = sum(halves(q_BTHN.shape[-1])) + padded(v_BTHM.shape[-1])
-    require(widths <= MAX_WIDTHS, "widths of key and value in tiles", widths, f"at most {MAX_WIDTHS} (impl='torch' takes more)")
+    require_fit(
+        widths <= MAX_WIDTHS, "widths of key and value in tiles", widths, f"at most {MAX_WIDTHS} (impl='torch' takes more)"
+    )
     return _Attention.apply(rows_of(q_BTHN), rows_of(k_BTHN), rows_of(v_BTHM), int32(document_BT), scale)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..checks import require
 from . import attention_torch
-from .launch import Config, blocks, choose
+from .launch import Config, blocks, choose, require_fit
 from .tiles import load_tile, padded, precision, rows_of, store_tile
 
 MAX_WIDTH = 576  # of the latent's tile and the rotary key's together; 512 + 64 fill an H100's shared memory
@@ -156,14 +156,14 @@ def _run(q: Tensor, cache_BSX: Tensor, visible: Tensor, latent_dim: int, scale: 
 def latent_attention(
     q_BTHX: Tensor, cache_BSX: Tensor, visible_BT: Tensor, *, latent_dim: int, scale: float
 ) -> tuple[Tensor, Tensor]:
-    require(scale > 0, "scale", scale, "a positive number (impl='torch' takes any)")
+    require_fit(scale > 0, "scale", scale, "a positive number (impl='torch' takes any)")
     B, T, _, X = q_BTHX.shape
     fits = cache_BSX.ndim == 3 and cache_BSX.shape[::2] == (B, X) and 0 < latent_dim <= X
     require(fits, "cache_BSX's shape", tuple(cache_BSX.shape), f"[{B}, S, {X}] with {latent_dim} latent columns at most {X}")
     require(visible_BT.shape == (B, T), "visible_BT's shape", tuple(visible_BT.shape), f"({B}, {T})")
     require(q_BTHX.dtype == cache_BSX.dtype, "cache_BSX's dtype", cache_BSX.dtype, f"that of q, {q_BTHX.dtype}")
     width = padded(latent_dim) + (padded(q_BTHX.shape[-1] - latent_dim) if q_BTHX.shape[-1] > latent_dim else 0)
-    require(width <= MAX_WIDTH, "width of the cache in tiles", width, f"at most {MAX_WIDTH} (impl='torch' takes more)")
+    require_fit(width <= MAX_WIDTH, "width of the cache in tiles", width, f"at most {MAX_WIDTH} (impl='torch' takes more)")
     if torch.is_grad_enabled() and (q_BTHX.requires_grad or cache_BSX.requires_grad):
         return attention_torch.latent_attention(q_BTHX, cache_BSX, visible_BT, latent_dim=latent_dim, scale=scale)
     return _run(q_BTHX.contiguous(), rows_of(cache_BSX), visible_BT.contiguous(), latent_dim, scale)

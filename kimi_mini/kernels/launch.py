@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ..checks import require
+
 PRECISION = "ieee"  # of products of fp32 tiles; 16-bit tiles use tensor cores whatever it says
 SHARED_BYTES = {"hopper": 232_448, "ampere": 166_912, "small": 101_376}  # a block's most: sm_90, sm_80, sm_86 and sm_89
 HALF = (torch.float16, torch.bfloat16)
@@ -29,6 +31,18 @@ class Config:
     def options(self) -> dict[str, int]:
         """Keyword arguments of `kernel[grid](...)`."""
         return {**self.tiles, "num_warps": self.warps, "num_stages": self.stages}
+
+
+class Unfit(ValueError):
+    """The Triton form does not take such tensors, and the torch form does: "auto" then runs that."""
+
+
+def require_fit(ok: bool, name: str, value: object, wanted: str) -> None:
+    """`require`, for what only the Triton form cannot do; raises Unfit."""
+    try:
+        require(ok, name, value, wanted)
+    except ValueError as error:
+        raise Unfit(str(error)) from None
 
 
 def interpreting() -> bool:

@@ -22,7 +22,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..checks import require
-from .launch import HALF, PRECISION, Config, blocks, choose, interpreting
+from .launch import HALF, PRECISION, Config, blocks, choose, interpreting, require_fit
 from .newton_schulz_ref import frobenius_norm, step_coefficients
 from .newton_schulz_torch import Triples, from_short_side, gram_form, short_rows, takes_gram_form
 
@@ -144,13 +144,13 @@ def _direct_form(x_nAB: Tensor, triples: Triples) -> Tensor:
 def newton_schulz(x_AB: Tensor, *, steps: int, coefficients: str, dtype: torch.dtype | None, eps: float) -> Tensor:
     triples = step_coefficients(coefficients, steps)
     dtype = dtype or x_AB.dtype
-    require(dtype in (torch.float32, *HALF), "dtype", dtype, "float32, float16 or bfloat16 (float64: 'ref' or 'torch')")
+    require_fit(dtype in (torch.float32, *HALF), "dtype", dtype, "float32, float16 or bfloat16 (float64: 'ref' or 'torch')")
     wrong = interpreting() and dtype == torch.bfloat16
     require(not wrong, "dtype", dtype, "float32 or float16 (Triton's interpreter multiplies bfloat16 tiles wrongly)")
     grad = x_AB.requires_grad and torch.is_grad_enabled()
-    require(not grad, "x.requires_grad", grad, "no gradient ('ref' and 'torch' have one)")
+    require(not grad, "x.requires_grad", grad, "no gradient ('ref' has one)")
     sides = sorted(x_AB.shape[-2:])
-    require(sides[0] * sides[1] < 2**31, "entries of a matrix", sides[0] * sides[1], "fewer than 2^31")
+    require_fit(sides[0] * sides[1] < 2**31, "entries of a matrix", sides[0] * sides[1], "fewer than 2^31")
     if x_AB.numel() == 0:
         return torch.empty_like(x_AB)
     x_nAB = x_AB.reshape(-1, *x_AB.shape[-2:])

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ..checks import require
-from .launch import Config, interpreting, next_power_of_2
+from .launch import Config, interpreting, next_power_of_2, require_fit
 
 MAX_WIDTH = 16_384
 _PARTIALS = 3 if interpreting() else 528  # rows of partial weight gradients: four programs for each of an H100's 132 processors
@@ -110,7 +110,7 @@ class _RMSNorm(torch.autograd.Function):
 
 def _rows(x_D: Tensor, weight_D: Tensor) -> Tensor:
     require(weight_D.shape == x_D.shape[-1:], "weight_D's shape", list(weight_D.shape), f"[{x_D.shape[-1]}], the width of x_D")
-    require(0 < x_D.shape[-1] <= MAX_WIDTH, "width", x_D.shape[-1], f"1 to {MAX_WIDTH} columns (impl='torch' takes more)")
+    require_fit(0 < x_D.shape[-1] <= MAX_WIDTH, "width", x_D.shape[-1], f"1 to {MAX_WIDTH} columns (impl='torch' takes more)")
     return x_D.reshape(-1, x_D.shape[-1]).contiguous()
 
 

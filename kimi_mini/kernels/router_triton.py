@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ..checks import require
-from .launch import Config, blocks, interpreting, next_power_of_2
+from .launch import Config, blocks, interpreting, next_power_of_2, require_fit
 
 MAX_EXPERTS = 4096
 _NOTHING = tl.constexpr(-(2**63))  # below every key, that of -inf included
@@ -170,8 +170,8 @@ class _Route(torch.autograd.Function):
 def route(
     logits_TE: Tensor, selection_bias_E: Tensor, *, k: int, n_group: int, topk_group: int, normalise: bool, scale: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    require(logits_TE.dtype == torch.float32, "logits_TE's dtype", logits_TE.dtype, "torch.float32")
-    require(logits_TE.shape[1] <= MAX_EXPERTS, "experts", logits_TE.shape[1], f"at most {MAX_EXPERTS} (impl='torch': any)")
+    require_fit(logits_TE.dtype == torch.float32, "logits_TE's dtype", logits_TE.dtype, "torch.float32")
+    require_fit(logits_TE.shape[1] <= MAX_EXPERTS, "experts", logits_TE.shape[1], f"at most {MAX_EXPERTS} (impl='torch': any)")
     fits = selection_bias_E.shape == logits_TE.shape[1:]
     require(fits, "selection_bias_E's shape", list(selection_bias_E.shape), f"[{logits_TE.shape[1]}], one for each expert")
     bias_E = selection_bias_E.detach().contiguous()

@@ -13,7 +13,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..checks import require
-from .launch import Config, blocks, interpreting, next_power_of_2
+from .launch import Config, blocks, interpreting, next_power_of_2, require_fit
 from .router_ref import Sorted
 
 MAX_EXPERTS = 4096
@@ -70,7 +70,7 @@ def _place(
 
 
 def sort_by_expert(expert_TK: Tensor, n_experts: int) -> Sorted:
-    require(n_experts <= MAX_EXPERTS, "experts", n_experts, f"at most {MAX_EXPERTS} (impl='torch': any)")
+    require_fit(n_experts <= MAX_EXPERTS, "experts", n_experts, f"at most {MAX_EXPERTS} (impl='torch': any)")
     expert_A, width = expert_TK.reshape(-1).contiguous(), next_power_of_2(n_experts)
     n_blocks = max(blocks(expert_A.numel(), _SORT.tiles["BLOCK"]), 1)  # one even for no token: it writes the ends
     require(n_experts * n_blocks < 2**31, "counts", n_experts * n_blocks, "fewer than 2^31 (impl='torch': any)")

@@ -53,6 +53,22 @@ def test_auto_on_an_h100_is_triton_for_every_operation_that_has_kernels(capabili
     assert kernels._pick("rms_norm", "auto", on_gpu(), "ref", "torch") == "torch"
 
 
+def test_auto_takes_torch_where_a_kernel_does_not_fit(capability, monkeypatch):
+    pytest.importorskip("triton", reason="triton is not installed: its modules were not looked for")
+    monkeypatch.setattr(launch, "can_run_triton", lambda x: True)
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    wide = torch.ones(1, 16_385)
+    torch.testing.assert_close(kernels.rms_norm(wide, wide[0], 1e-6), wide)
+    q = torch.randn(1, 3, 2, 8)
+    out, max_logits_H = kernels.attention(q, q, q, scale=-1.0)
+    torch.testing.assert_close(max_logits_H, kernels.attention(q, q, q, scale=-1.0, impl="ref")[1])
+    assert kernels.newton_schulz(torch.randn(3, 5), dtype=torch.float64).dtype == torch.float32
+    with pytest.raises(launch.Unfit):  # what is asked for by name is not swapped
+        kernels.rms_norm(wide, wide[0], 1e-6, impl="triton")
+    with kernels.using("triton"), pytest.raises(launch.Unfit):
+        kernels.rms_norm(wide, wide[0], 1e-6)
+
+
 def test_auto_on_a_cpu_is_torch_even_in_the_interpreter():
     assert kernels._pick("rms_norm", "auto", X, "ref", "torch") == "torch"
 
