@@ -120,6 +120,6 @@ def rms_norm(x_D: Tensor, weight_D: Tensor, eps: float) -> Tensor:
 
 def add_rms_norm(x_D: Tensor, residual_D: Tensor, weight_D: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     fits = (residual_D.shape, residual_D.dtype) == (x_D.shape, x_D.dtype)
-    require(fits, "residual_D", (list(residual_D.shape), residual_D.dtype), f"shape and dtype of x_D, {list(x_D.shape)}")
+    require_fit(fits, "residual_D", (list(residual_D.shape), residual_D.dtype), f"shape and dtype of x_D, {list(x_D.shape)}")
     y_TD, sum_TD = _RMSNorm.apply(_rows(x_D, weight_D), _rows(residual_D, weight_D), weight_D.contiguous(), eps)
     return y_TD.view(x_D.shape), sum_TD.view(x_D.shape)

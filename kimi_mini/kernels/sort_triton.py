@@ -73,7 +73,7 @@ def sort_by_expert(expert_TK: Tensor, n_experts: int) -> Sorted:
     require_fit(n_experts <= MAX_EXPERTS, "experts", n_experts, f"at most {MAX_EXPERTS} (impl='torch': any)")
     expert_A, width = expert_TK.reshape(-1).contiguous(), next_power_of_2(n_experts)
     n_blocks = max(blocks(expert_A.numel(), _SORT.tiles["BLOCK"]), 1)  # one even for no token: it writes the ends
-    require(n_experts * n_blocks < 2**31, "counts", n_experts * n_blocks, "fewer than 2^31 (impl='torch': any)")
+    require_fit(n_experts * n_blocks < 2**31, "counts", n_experts * n_blocks, "fewer than 2^31 (impl='torch': any)")
     count_EB, total_E, ends_E = (
         expert_A.new_empty(s, dtype=torch.int32) for s in ((n_experts, n_blocks), n_experts, n_experts)
     )
