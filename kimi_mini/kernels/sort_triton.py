@@ -12,7 +12,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..checks import require
 from .launch import Config, blocks, interpreting, next_power_of_2, require_fit
 from .router_ref import Sorted
 
