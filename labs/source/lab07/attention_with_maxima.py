@@ -53,14 +53,16 @@ def attention_with_maxima(q_BTHN, k_BTHN, v_BTHM, document_BT, scale):
 
 def cases(seed: int) -> tuple[Case, ...]:
     """Heads with only negative logits beside others, several tiles, documents. The largest products of all are hidden ones, the
-    largest seen ones stand on the diagonal of the last sequence, in heads that are not negative."""
+    largest seen ones in the last sequence, on the diagonal and then beside it, in heads that are not negative."""
 
     def case(name: str, *lengths: int, negative: int | None = None, **more: int) -> Case:
         made = packed(seed + len(lengths) + lengths[0], name, *lengths, **more)
         q_BTHN, k_BTHN, *rest = made.args
-        q_BTHN[:, [1, 4]] *= 10**0.5 / q_BTHN[:, [1, 4]].norm(dim=-1, keepdim=True)
+        q_BTHN[:, [1, 4, 5, -2]] *= 10**0.5 / q_BTHN[:, [1, 4, 5, -2]].norm(dim=-1, keepdim=True)
         q_BTHN[:, -1] *= 0.3
-        k_BTHN[-1, 4], k_BTHN[:, -1] = 3 * q_BTHN[-1, 4], 6 * q_BTHN[:, 1]
+        k_BTHN[-1, 4], k_BTHN[-1, 3], k_BTHN[:, -1] = 3 * q_BTHN[-1, 4], 2.5 * q_BTHN[-1, 5], 6 * q_BTHN[:, 1]
+        if len(lengths) > 1:
+            k_BTHN[-1, 2] = 4 * q_BTHN[-1, -2]  # of another document
         if negative is not None:
             q_BTHN[:, :, negative], k_BTHN[:, :, negative] = (x[:, :, negative].abs() + 0.2 for x in (q_BTHN, -k_BTHN))
             k_BTHN[:, :, negative] *= -1

@@ -86,12 +86,13 @@ def online_attention(q_BTHN, k_BTHN, v_BTHM, document_BT, scale):
 
 
 def packed(seed: int, name: str, *lengths: int, heads: int = 1, batch: int = 1, size: float = 2.0, keys: int = 1) -> Case:
-    """Documents of those lengths in one sequence; in a second sequence, the other way round. Logits grow along the keys, so
-    that the largest moves; `keys` query heads share a key head."""
+    """Documents of those lengths in one sequence; in a second sequence, the other way round. The largest logit of
+    query 18 is with key 16, in the second tile; `keys` query heads share a key head."""
     gen = torch.Generator().manual_seed(seed)
     tokens = sum(lengths)
     q_BTHN, k_BTHN = (torch.randn(batch, tokens, h, 10, generator=gen) for h in (heads, heads // keys))
-    k_BTHN *= torch.linspace(0.5, 2.0, tokens)[:, None, None]
+    if tokens > 18:
+        k_BTHN[:, 16] = 2 * q_BTHN[:, 18, ::keys]
     v_BTHM = torch.randn(batch, tokens, heads // keys, 7, generator=gen)
     numbers = torch.arange(1, len(lengths) + 1)
     first_T = numbers.repeat_interleave(torch.tensor(lengths))
@@ -103,9 +104,8 @@ def cases(seed: int, keys: int = 1) -> tuple[Case, ...]:
     """Several heads and sequences, several tiles, and documents that begin behind a whole tile of hidden keys."""
     return (
         packed(seed, "two sequences of several heads", 6, 7, heads=2 * keys, batch=2, keys=keys),
-        packed(seed + 1, "a tile and a tail, large logits", 21, heads=keys, size=30.0, keys=keys),
-        packed(seed + 2, "a document that begins in the second tile", 17, 4, heads=keys, keys=keys),
-        packed(seed + 3, "five short documents", 3, 4, 5, 1, 2, heads=keys, keys=keys),
+        packed(seed + 1, "large logits, a document behind a hidden tile", 19, 4, heads=keys, size=30.0, keys=keys),
+        packed(seed + 2, "three documents", 3, 18, 2, heads=keys, keys=keys),
     )
 
 
