@@ -46,6 +46,7 @@ class Report:
     shared: int
     dot: bool  # the kernel multiplies tiles of 16-bit numbers
     tensor_cores: bool  # the instructions for it are in the code: wgmma on sm_90, mma before
+    serialised: bool  # the assembler notes that each wgmma waits for the one before
     grid: tuple[int, ...]
 
     def faults(self) -> list[str]:
@@ -55,6 +56,7 @@ class Report:
             f"spills {self.stack} bytes a thread": self.stack > 0,
             f"wants {self.shared} bytes of shared memory of {limit}": self.shared > limit,
             f"multiplies tiles without {'wgmma' if self.arch == 90 else 'mma'}": self.dot and not self.tensor_cores,
+            "runs its wgmma one by one": self.serialised,
             f"a grid of {self.grid} is too large": any(n > 65_535 for n in self.grid[1:]) or self.grid[0] > 2**31 - 1,
         }
         return [fault for fault, is_so in checks.items() if is_so]
@@ -112,19 +114,29 @@ def _read(case: str, kernel: JITFunction, compiled, arch: int, grid: tuple[int, 
         compiled.metadata.shared,
         any(width in ("f16", "bf16", "f8E4M3FN") for width in dots),
         ("wgmma.mma_async" if arch == 90 else "mma.sync") in compiled.asm["ptx"],
+        arch == 90 and "wgmma" in compiled.asm["ptx"] and _is_serialised(compiled.asm["ptx"]),
         tuple(grid),
     )
 
 
+def _nvidia(tool: str, options: list[str], content: bytes) -> str:
+    """What one of the programs that come with triton says of a file with this content."""
+    path = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / tool
+    with tempfile.TemporaryDirectory() as folder:  # the assembler leaves its output there
+        (Path(folder) / "kernel").write_bytes(content)
+        command = [path, *options, "kernel"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=300)
+    return done.stdout + done.stderr
+
+
+def _is_serialised(ptx: str) -> bool:
+    notes = _nvidia("ptxas", ["--gpu-name=sm_90a", "--verbose"], ptx.encode())
+    return "wgmma.mma_async instructions are serialized" in notes
+
+
 def _resource_usage(cubin: bytes, name: str) -> dict[str, int]:
-    """REG, STACK, SHARED, ... of a compiled kernel, by the disassembler that comes with triton."""
-    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(cubin)
-        file.flush()
-        text = subprocess.run(
-            [tool, "--dump-resource-usage", file.name], capture_output=True, text=True, check=True, timeout=60
-        ).stdout
+    """REG, STACK, SHARED, ... of a compiled kernel."""
+    text = _nvidia("cuobjdump", ["--dump-resource-usage"], cubin)
     line = text[text.index(f"Function {name}:") :].splitlines()[1]
     return {key: int(value) for key, value in re.findall(r"(\w+):(\d+)", line)}
 

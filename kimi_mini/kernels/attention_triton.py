@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 from ..checks import require
 from .attention_triton_backward import gradients
 from .launch import Config, blocks, choose, require_fit
-from .tiles import SPAN, halves, heads_at_once, int32, load_tile, padded, place, precision, rows_of, span, store_tile
+from .tiles import SPAN, finished, halves, heads_at_once, int32, load_tile, padded, place, precision, rows_of, span, store_tile
 
 MAX_WIDTHS = 320  # of a key tile and a value tile together: 192 + 128 fill an H100's shared memory
 
@@ -69,7 +69,7 @@ def _walk(
         shrink = tl.exp2((peak - base) * log2_scale)
         total = total * shrink + tl.sum(weight, 1)
         v = load_tile(v_ptr + far * v_row, v_row, T - s_start, M, 0, S_BLOCK, M_BLOCK, not DIAGONAL)
-        out = tl.dot(weight.to(v.dtype), v, out * shrink[:, None], input_precision=precision)
+        out = finished(tl.dot(weight.to(v.dtype), v, out * shrink[:, None], input_precision=precision))
         peak = new_peak
     return out, total, peak
 

@@ -22,7 +22,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .launch import Config, blocks, choose
-from .tiles import SPAN, halves, heads_at_once, load_row, load_tile, padded, place, precision, span, store_tile
+from .tiles import SPAN, finished, halves, heads_at_once, load_row, load_tile, padded, place, precision, span, store_tile
 
 # By prediction, not yet tuned on a device.
 _QUERY_CONFIGS = {
@@ -68,9 +68,9 @@ def _over_keys(
         dweight = tl.zeros((q_first.shape[0], S_BLOCK), tl.float32) - delta[:, None]
         dweight = tl.dot(dout, v.T, dweight, input_precision=precision)
         dproduct = (weight * dweight).to(k_first.dtype)
-        dq_first = tl.dot(dproduct, k_first, dq_first, input_precision=precision)
+        dq_first = finished(tl.dot(dproduct, k_first, dq_first, input_precision=precision))
         if N_REST > 0:
-            dq_rest = tl.dot(dproduct, k_rest, dq_rest, input_precision=precision)
+            dq_rest = finished(tl.dot(dproduct, k_rest, dq_rest, input_precision=precision))
     return dq_first, dq_rest
 
 
@@ -157,9 +157,9 @@ def _over_queries(
         dweight = tl.zeros((k_first.shape[0], T_BLOCK), tl.float32) - delta
         dweight = tl.dot(v, dout.T, dweight, input_precision=precision)
         dproduct = (weight * dweight).to(q_first.dtype)
-        dk_first = tl.dot(dproduct, q_first, dk_first, input_precision=precision)
+        dk_first = finished(tl.dot(dproduct, q_first, dk_first, input_precision=precision))
         if N_REST > 0:
-            dk_rest = tl.dot(dproduct, q_rest, dk_rest, input_precision=precision)
+            dk_rest = finished(tl.dot(dproduct, q_rest, dk_rest, input_precision=precision))
     return dk_first, dk_rest, dv
 
 

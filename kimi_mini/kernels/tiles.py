@@ -44,6 +44,21 @@ def int32(document_BT: Tensor | None) -> Tensor | None:
     return None if document_BT is None else document_BT.to(torch.int32).contiguous()
 
 
+_COMPILED = tl.constexpr(not interpreting())  # the interpreter knows no assembly, and no products in flight
+
+
+@triton.jit
+def finished(sum_fp32):
+    """The same numbers, with the product that adds to them complete: for sums that a loop carries to its next round.
+
+    Otherwise Triton leaves that product in flight over the loop's end, and NVIDIA's assembler, which finds other accumulators
+    set up meanwhile, makes every wgmma of the loop wait for the one before (its note C7515). An empty instruction is a use.
+    """
+    if _COMPILED:
+        sum_fp32 = tl.inline_asm_elementwise("// in use", "=f,0", [sum_fp32], dtype=tl.float32, is_pure=True, pack=1)
+    return sum_fp32
+
+
 @triton.jit
 def place(n_tiles, n_heads, at_once):
     """(tile, head) of this program: `at_once` heads side by side so that the cache holds them, tile 0 of all first.

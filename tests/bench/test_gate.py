@@ -51,6 +51,8 @@ BAD = """
 import sys
 import torch, triton, triton.language as tl
 from bench.gate import reports
+from kimi_mini import kernels
+from kimi_mini.kernels import tiles
 
 @triton.jit
 def product(a, b, c, N: tl.constexpr, M: tl.constexpr, K: tl.constexpr):
@@ -65,6 +67,11 @@ def hoard(x, N: tl.constexpr):
         value = value - tl.max(value, 0)  # all of it, in one warp's registers
     tl.store(x + at, value)
 
+def carried():  # attention whose last product is in flight when the loop comes round
+    tiles._COMPILED = tl.constexpr(False)
+    q = torch.empty(1, 4096, 1, 128, dtype=torch.bfloat16, device="meta")
+    kernels.attention(q, q, q, scale=1.0, impl="triton")
+
 def run(kernel, grid=(1,), warps=4, **sizes):
     a, c = torch.empty(1, dtype=torch.bfloat16, device="meta"), torch.empty(1, device="meta")
     return lambda: kernel[grid](*((a, a, c) if kernel is product else (c,)), **sizes, num_warps=warps)
@@ -74,6 +81,7 @@ CASES = {
     "thin": run(product, M=16, N=16, K=32),
     "big": run(product, M=256, N=256, K=256, warps=8),
     "hoard": run(hoard, N=32768, warps=1),
+    "carried": carried,
     "grid": run(product, grid=(1, 70_000), M=64, N=64, K=64),
 }
 for report in reports(CASES, (90,)):
@@ -99,6 +107,7 @@ def test_bad_kernels_do_not_pass(tmp_path):
     assert "without wgmma" in faults["thin"]  # a quarter of the rows that wgmma multiplies at once
     assert "of shared memory of 232448" in faults["big"]
     assert "spills" in faults["hoard"]
+    assert "one by one" in faults["carried"]
     assert "grid of (1, 70000)" in faults["grid"]
     assert "meta" in faults["waits"]
 
