@@ -36,13 +36,16 @@ def fingerprint(outcome: dict[str, Any]) -> dict[str, Any]:
     if "error" in outcome:
         return {"error": outcome["error"]}
     values = [decode(outcome["result"]), *(decode(outcome["arguments"]) or [])]
-    return {"parts": [_part(value) for value in values], "largest": outcome["largest"]}
+    strayed = {"strayed": True} if "strayed" in outcome else {}
+    return {"parts": [_part(value) for value in values], "largest": outcome["largest"]} | strayed
 
 
 def alike(one: dict[str, Any], other: dict[str, Any], largest: int | None = None) -> bool:
     """Whether two fingerprints are of the same outcome, and on the same side of `largest`."""
     if "error" in one or "error" in other:
         return one.get("error") == other.get("error")
+    if ("strayed" in one) != ("strayed" in other):
+        return False
     if largest is not None and (one["largest"] > largest) != (other["largest"] > largest):
         return False
     if [shape for shape, _ in one["parts"]] != [shape for shape, _ in other["parts"]]:

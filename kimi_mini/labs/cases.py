@@ -32,7 +32,8 @@ class Case:
     their place in a list or dict. `largest` is the most elements that any tensor made on the way may have, where a right
     answer by a needlessly large road should not pass. With `enough`, every argument is a list of arguments for a call of
     its own; the answers are verdicts, and right if everything to be accepted (True) is, and `enough` of the others are not.
-    With `kernel`, Triton kernels must compute the answer: torch may only make, view and copy tensors.
+    With `kernel`, Triton kernels must compute the answer: torch may only make, view and copy tensors. In the interpreter
+    an outcome says so where they read outside their tensors ("strayed"), and is not right.
     """
 
     name: str
@@ -85,9 +86,10 @@ def attempt(function: Callable, stored: dict[str, Any]) -> dict[str, Any]:
             with spy or contextlib.nullcontext(), guarded or contextlib.nullcontext():
                 result = [function(*each) for each in args] if "enough" in stored else function(*args)
             if guarded:
-                guarded.verify()
+                guarded.verify(result)
             arguments = encode(given) if stored["in_place"] else None
             outcome = {"result": encode(result), "arguments": arguments, "largest": spy and spy.elements}
+            outcome |= {"strayed": True} if guarded and guarded.strayed else {}
             return outcome | {key: stored[key] for key in ("enough",) if key in stored}
         except (Exception, SystemExit) as error:
             if type(error).__name__ == "InterpreterError":  # Triton's, around what happened in the kernel
@@ -124,6 +126,8 @@ def difference(expected: dict[str, Any], got: dict[str, Any], largest: int | Non
         wrong = _differ(before, after, "an argument after the call")
     if wrong is None and largest is not None and got["largest"] > largest:
         wrong = f"right, but on the way a tensor of {got['largest']:,} numbers was built; {largest:,} are enough"
+    if wrong is None and "strayed" in got:
+        wrong = "right, but a kernel read outside its tensors: its loads need a mask"
     return wrong
 
 

@@ -1,12 +1,14 @@
 """Trying a student's Triton kernel: memory with guards around it, a launcher that may not compute, bytes that are counted.
 
 In the interpreter an address is a real one: a kernel that reads or writes far outside ends the whole process. So every access
-is looked at first. On a GPU the guards alone tell, as they do in the interpreter, so both come to the same verdict.
+is looked at first, and a check sees more: loads outside, and numbers that no kernel wrote. On a GPU the
+guards alone tell, so an answer that passes there can still fail in the interpreter, which is where answers are marked.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +36,7 @@ _QUESTIONS = {
     "set_grad_enabled", "_set_grad_enabled",
 }  # fmt: skip
 _COLLECT = {"amax", "amin", "max", "min"}  # of what the programs of a kernel wrote apart
+_WATCHED = ("create_masked_load", "create_masked_store", "create_atomic_rmw")
 _ALLOWED = _MAKERS | _FILLED | _VIEWS | _COPIES | _QUESTIONS | _COLLECT
 
 
@@ -41,20 +44,26 @@ class Guarded(TorchFunctionMode):
     """Inside, torch may make, view, copy and collect tensors, and not compute; what it makes is guarded, and empty is NaN.
 
     `hand_over` gives tensors of a case guards of NaN, on the device where kernels run. `verify` raises IndexError where a
-    kernel has written into a guard, RuntimeError where torch has computed.
+    kernel has written into a guard or an argument was changed, RuntimeError where torch has computed or, in the interpreter,
+    no kernel wrote the result. There, `strayed` says whether a kernel read outside its tensors, and what a mask hides is NaN
+    unless the load says `other`.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._device = torch.device("cpu") if interpreting() else pick_device()
         self._guards: list[tuple[Tensor, Tensor]] = []
+        self._arguments: list[tuple[Tensor, Tensor]] = []
         self._known: dict[int, int] = {}  # address of a storage -> where it ends
+        self._proper: dict[int, int] = {}  # of the numbers between guards -> where they end
+        self._written: list[np.ndarray] = []  # addresses of what comes from kernels
+        self.strayed = False
         self._computed: str | None = None
         self._inside = contextlib.ExitStack()
 
     def __enter__(self) -> Guarded:
         self._inside.enter_context(np.errstate(all="ignore"))
-        self._inside.enter_context(_watching(lambda kind, at, size: self._look(at)))
+        self._inside.enter_context(_watching(self._look, hidden="nan"))
         return super().__enter__()
 
     def __exit__(self, *error: Any) -> None:
@@ -65,7 +74,11 @@ class Guarded(TorchFunctionMode):
         """A case's argument with its tensors guarded."""
         if isinstance(value, list):
             return [self.hand_over(item) for item in value]
-        return self._guard(value.to(self._device), float("nan")) if isinstance(value, Tensor) else value
+        if not isinstance(value, Tensor):
+            return value
+        inner = self._guard(value.to(self._device), float("nan"))
+        self._arguments.append((inner, inner.clone()))
+        return inner
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         name, result = getattr(func, "__name__", str(func)), func(*args, **(kwargs or {}))
@@ -77,15 +90,26 @@ class Guarded(TorchFunctionMode):
             return self._guard(result, _AROUND_OUTPUT)
         if isinstance(result, Tensor):
             self._know(result)
+        if interpreting() and any(isinstance(arg, Tensor) and self._from_kernels(arg) for arg in args):
+            made = result if isinstance(result, tuple) else (result,)
+            self._written += [_addresses(each) for each in made if isinstance(each, Tensor)]
         return result
 
-    def verify(self) -> None:
+    def verify(self, result: Any) -> None:
         """Raise what `with` has found."""
-        for now, before in self._guards:
-            if not torch.equal(now.view(torch.uint8), before.view(torch.uint8)):
-                raise IndexError("a kernel wrote outside its tensors")
+        if any(map(_changed, self._guards)):
+            raise IndexError("a kernel wrote outside its tensors")
         if self._computed:
             raise RuntimeError(f"the launcher called torch's {self._computed}: it makes tensors, and the kernel computes")
+        if any(map(_changed, self._arguments)):
+            raise IndexError("an argument was changed: the result needs memory of its own")
+        numbers = [each for each in _leaves(result) if isinstance(each, (Tensor, int, float))]
+        if interpreting() and not all(isinstance(each, Tensor) and self._from_kernels(each) for each in numbers):
+            raise RuntimeError("no kernel wrote this result")
+
+    def _from_kernels(self, tensor: Tensor) -> bool:
+        """Whether at least one of the tensor's numbers comes from a kernel."""
+        return not tensor.numel() or any(np.isin(_addresses(tensor), each).any() for each in self._written)
 
     def _guard(self, tensor: Tensor, around: float) -> Tensor:
         """The tensor in memory of its own, with a guard before and behind it."""
@@ -96,18 +120,48 @@ class Guarded(TorchFunctionMode):
         inner = flat.as_strided(tensor.size(), tensor.contiguous().stride(), GUARD)
         inner.copy_(tensor)
         self._guards += [(part, part.clone()) for part in (flat[:GUARD], flat[-GUARD:])]
-        self._know(flat)
+        self._known[flat.data_ptr()] = flat.data_ptr() + flat.untyped_storage().nbytes()
+        self._proper[inner.data_ptr()] = inner.data_ptr() + inner.numel() * inner.element_size()
         return inner
 
     def _know(self, tensor: Tensor) -> None:
+        """Remember a storage that a kernel may be given; what is not guarded is proper as a whole."""
         storage = tensor.untyped_storage()
-        self._known[storage.data_ptr()] = storage.data_ptr() + storage.nbytes()
+        if storage.data_ptr() not in self._known:
+            self._known[storage.data_ptr()] = self._proper[storage.data_ptr()] = storage.data_ptr() + storage.nbytes()
 
-    def _look(self, at: np.ndarray) -> None:
-        for low, high in self._known.items():
-            at = at[(at < low) | (at >= high)]
-        if at.size:
+    def _look(self, kind: str, at: np.ndarray, size: int) -> None:
+        if kind == "written":
+            self._written.append(at)
+        at = _outside(at, self._proper)
+        if _outside(at, self._known).size:
             raise IndexError("a kernel reached far outside its tensors")
+        self.strayed |= kind == "read" and at.size > 0
+
+
+def _outside(at: np.ndarray, ranges: dict[int, int]) -> np.ndarray:
+    for low, high in ranges.items():
+        at = at[(at < low) | (at >= high)]
+    return at
+
+
+def _changed(pair: tuple[Tensor, Tensor]) -> bool:
+    now, before = (each.contiguous().flatten().view(torch.uint8) for each in pair)
+    return not torch.equal(now, before)
+
+
+def _addresses(tensor: Tensor) -> np.ndarray:
+    steps = (np.arange(n) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
+    places = functools.reduce(np.add.outer, steps, np.zeros((), dtype=np.int64))
+    return (tensor.data_ptr() + places * tensor.element_size()).reshape(-1)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _leaves(each)
+    else:
+        yield value
 
 
 @dataclass
@@ -133,29 +187,43 @@ def count_traffic() -> Iterator[Traffic]:
 
 
 @contextlib.contextmanager
-def _watching(look: Callable[[str, np.ndarray, int], None]) -> Iterator[None]:
-    """Call look("read" or "written", addresses, bytes each) before every access of a kernel; nothing where compiled."""
+def _watching(look: Callable[[str, np.ndarray, int], None], hidden: float | str = 0.0) -> Iterator[None]:
+    """Call look("read" or "written", addresses, bytes each) before every access of a kernel; nothing where compiled.
+
+    What a mask hides is `hidden` where a load of floats does not say `other`.
+    """
     if not interpreting():
         yield
         return
     from triton.runtime.interpreter import interpreter_builder as builder  # here: triton is optional
 
-    load, store = builder.create_masked_load, builder.create_masked_store
+    load, store, atomic = (getattr(builder, name) for name in _WATCHED)
 
     def seen(kind: str, pointers: Any, mask: Any) -> None:
         chosen = np.broadcast_to(mask.data, pointers.data.shape)
         look(kind, pointers.data[chosen], pointers.get_element_ty().primitive_bitwidth // 8)
 
-    def watched_load(pointers: Any, mask: Any, *more: Any, **named: Any) -> Any:
+    def watched_load(pointers: Any, mask: Any, other: Any, *more: Any) -> Any:
         seen("read", pointers, mask)
-        return load(pointers, mask, *more, **named)
+        loaded = load(pointers, mask, other, *more)
+        if other is None and loaded.data.dtype.kind == "f":
+            loaded.data = np.where(mask.data, loaded.data, loaded.data.dtype.type(hidden))
+        return loaded
 
-    def watched_store(pointers: Any, value: Any, mask: Any, *more: Any, **named: Any) -> Any:
+    def watched_store(pointers: Any, value: Any, mask: Any, *more: Any) -> Any:
         seen("written", pointers, mask)
-        return store(pointers, value, mask, *more, **named)
+        return store(pointers, value, mask, *more)
 
-    builder.create_masked_load, builder.create_masked_store = watched_load, watched_store
+    def watched_atomic(operation: Any, pointers: Any, value: Any, mask: Any, *more: Any) -> Any:
+        seen("read", pointers, mask)
+        seen("written", pointers, mask)
+        return atomic(operation, pointers, value, mask, *more)
+
+    watched = (watched_load, watched_store, watched_atomic)
+    for name, function in zip(_WATCHED, watched, strict=True):
+        setattr(builder, name, function)
     try:
         yield
     finally:
-        builder.create_masked_load, builder.create_masked_store = load, store
+        for name, function in zip(_WATCHED, (load, store, atomic), strict=True):
+            setattr(builder, name, function)

@@ -53,7 +53,8 @@ def attention_with_maxima(q_BTHN, k_BTHN, v_BTHM, document_BT, scale):
 
 def cases(seed: int) -> tuple[Case, ...]:
     """Heads with only negative logits beside others, several tiles, documents. The largest products of all are hidden ones, the
-    largest seen ones in the last sequence, on the diagonal and then beside it, in heads that are not negative."""
+    largest seen ones are in the last sequence of heads that are not negative and the first one of those that are: on the
+    diagonal, or, in a single document, between a late query and an early key."""
 
     def case(name: str, *lengths: int, negative: int | None = None, **more: int) -> Case:
         made = packed(seed + len(lengths) + lengths[0], name, *lengths, **more)
@@ -61,11 +62,11 @@ def cases(seed: int) -> tuple[Case, ...]:
         q_BTHN[:, [1, 4, 5, -2]] *= 10**0.5 / q_BTHN[:, [1, 4, 5, -2]].norm(dim=-1, keepdim=True)
         q_BTHN[:, -1] *= 0.3
         k_BTHN[-1, 4], k_BTHN[-1, 3], k_BTHN[:, -1] = 3 * q_BTHN[-1, 4], 2.5 * q_BTHN[-1, 5], 6 * q_BTHN[:, 1]
-        if len(lengths) > 1:
-            k_BTHN[-1, 2] = 4 * q_BTHN[-1, -2]  # of another document
+        k_BTHN[-1, 2] = 4 * q_BTHN[-1, -2]  # of another document, if there are several
         if negative is not None:
             q_BTHN[:, :, negative], k_BTHN[:, :, negative] = (x[:, :, negative].abs() + 0.2 for x in (q_BTHN, -k_BTHN))
             k_BTHN[:, :, negative] *= -1
+            k_BTHN[1:, :, negative] *= 4
         return replace(made, args=(q_BTHN, k_BTHN, *rest))
 
     return (
@@ -77,6 +78,7 @@ def cases(seed: int) -> tuple[Case, ...]:
 
 _MASK = '        logits = tl.where(seen, logits, float("-inf"))\n'
 _LARGER = "        larger = tl.maximum(largest, tl.max(logits, 1))\n"
+_CAUSAL = _LARGER.replace("logits,", 'tl.where((s[None, :] <= t[:, None]) & inside_t, logits, float("-inf")),')
 _START = 'largest = tl.full((TILE,), float("-inf"), tl.float32)'
 _BEFORE = "The maximum counts hidden keys, which no softmax sees. Mask first, then look."
 _ZERO = "The search began at 0, which beats every logit of a head that has only negative ones. Begin at -inf."
@@ -88,6 +90,19 @@ PRACTICE = Variant(
     (
         Mistake("start at 0 for minus infinity", _START, "largest = tl.zeros((TILE,), tl.float32)", _ZERO),
         Mistake("taken before the mask", _MASK + _LARGER, _LARGER + _MASK, _BEFORE),
+        Mistake("taken before the documents' mask", _MASK + _LARGER, _CAUSAL + _MASK, _BEFORE),
+        Mistake(
+            "only the last tile",
+            "tl.max(largest, 0)",
+            "tl.max(tl.max(logits, 1), 0)",
+            "Only the last tile of keys counts. The largest logit so far has been carried along: let it out.",
+        ),
+        Mistake(
+            "without the scale",
+            " * 0.6931471805599453",
+            " * 0.6931471805599453 / scale",
+            "S is a logit, and the scale is part of a logit.",
+        ),
         Mistake(
             "in base-2 units",
             " * 0.6931471805599453",
@@ -133,7 +148,7 @@ def _own_number(name: str, change: str, text: str, start: str, term: str, *mista
         (_START, f"{_START}\n    kept = tl.full((TILE,), {start}, tl.float32)"),
         (_MASK, line + _MASK),
         (_TOP, _TOP.replace("largest", "kept")),
-        besides=("start at 0 for minus infinity", "taken before the mask"),
+        besides=("start at 0 for minus infinity", "taken before the mask", "taken before the documents' mask"),
         also=mistakes,
     )
 
@@ -157,6 +172,7 @@ ATTENTION_WITH_MAXIMA = Coding(
             (_S, "S[h] = smallest over all b, t of the largest seen logit[t, s] of query t, signed"),
             (_TOP, _TOP.replace("tl.max(largest, 0)", 'tl.min(tl.where(t < T, largest, float("inf")), 0)')),
             (".amax((0, 2))", ".amin((0, 2))"),
+            besides=("taken before the documents' mask",),
             also=(
                 Mistake(
                     "queries that are none",

@@ -82,6 +82,19 @@ PRACTICE = Variant(
             "Give loads and store a mask.",
         ),
         Mistake(
+            "loads not masked",
+            "x = tl.load(x_ptr + n, mask=inside)",
+            "x = tl.load(x_ptr + n)",
+            "The store is masked, and a load is not: it reads what lies behind the vector. The sum is right all the same, until "
+            "no memory is there. Mask every load.",
+        ),
+        Mistake(
+            "written into x",
+            "out_N = torch.empty_like(x_N)",
+            "out_N = x_N",
+            "The sum was written over x, which the caller still needs. Make a new tensor.",
+        ),
+        Mistake(
             "tail left out",
             "triton.cdiv(N, 16)",
             "max(N // 16, 1)",

@@ -87,6 +87,12 @@ PRACTICE = Variant(
             "let `other` be 0, which adds nothing.",
         ),
         Mistake(
+            "nothing said of what is hidden",
+            "x = tl.load(x_ptr + row * D + d, mask=inside, other=0.0)",
+            "x = tl.load(x_ptr + row * D + d, mask=inside)",
+            "Empty columns are hidden, but what they hold was not said, and the sum counts it. Let `other` be 0.",
+        ),
+        Mistake(
             "mean over the padded width",
             "tl.sum(x * x, 0) / D",
             "tl.sum(x * x, 0) / BLOCK",
@@ -170,7 +176,7 @@ RMS_NORM = Coding(
             (_FORMULA, "y[t, d] = x[t, d] / (max over d of |x[t, d]| + eps) * weight[d]"),
             (_SIZE, "size = tl.max(tl.abs(x), 0) + eps"),
             cases=lambda seed: cases(seed, sign=-1),
-            besides=("fp16 sums",),
+            besides=("fp16 sums", "nothing said of what is hidden"),  # the interpreter's maximum skips NaN
             also=(
                 Mistake("signed", "tl.max(tl.abs(x), 0)", "tl.max(x, 0)", "The largest number was taken, not the size."),
             ),

@@ -10,7 +10,7 @@ SHEET = Sheet(
         "online_attention": "The longest part. Nobody writes before one tile of four and two tiles of two agree on paper",
         "attention_with_maxima": "Ask what a head of only negative logits gives before anybody runs it",
         "kilobytes": "Paper only; nobody runs part 7 before the guess is locked",
-        "traffic": "Whoever is early counts the kernel of part 3, where two things are read again and again",
+        "traffic": "Whoever is early counts the kernel of part 4, where two things are read again and again",
         "gap": "On a GPU nothing is counted, so guess and formula are compared there",
     },
     samples={

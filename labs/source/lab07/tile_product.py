@@ -47,7 +47,7 @@ def product_kernel(a_ptr, b_ptr, c_ptr, M, N, K, TILE: tl.constexpr):
 
 
 def cases(seed: int, turn_a: bool = False, turn_b: bool = False) -> tuple[Case, ...]:
-    """One whole tile, several, tails on every axis, a long sum whose low bits fp16 loses."""
+    """One whole tile, several, tails on every axis, a long sum whose low bits fp16 loses, numbers too large for fp16."""
     gen = torch.Generator().manual_seed(seed)
 
     def matrix(rows: int, columns: int, turned: bool, dtype: torch.dtype) -> torch.Tensor:
@@ -61,12 +61,13 @@ def cases(seed: int, turn_a: bool = False, turn_b: bool = False) -> tuple[Case, 
         case("wider than tall", 16, 32, 48, torch.float32),
         case("tails on every axis", 19, 37, 21, torch.float32),
         case("a long sum of fp16 numbers", 9, 90, 11, torch.float16, 8.0),
-        case("one row, one column", 1, 20, 1, torch.float32),
+        case("one row, one column, large numbers", 1, 20, 1, torch.float32, 1e5),
     )
 
 
 _A = "mask=(m < M) & (k[None, :] < K), other=0.0)"
 _B = "mask=(k[:, None] < K) & (n < N), other=0.0)"
+_K_TAIL = "The last step along K takes more than there is: behind a row of a stands the next row, behind b nothing. Mask k in both."
 
 PRACTICE = Variant(
     "plain",
@@ -80,16 +81,24 @@ PRACTICE = Variant(
             "From one row of b to the next it is N numbers, the width of b. K is right only for squares.",
         ),
         Mistake(
+            "stride of a",
+            "a_ptr + m * K + k[None, :],",
+            "a_ptr + m * M + k[None, :],",
+            "From one row of a to the next it is K numbers, the width of a. M is right only for squares.",
+        ),
+        Mistake(
             "stride of c",
             "c_ptr + m * N + n",
             "c_ptr + m * M + n",
             "From one row of c to the next it is N numbers. M is right only for squares.",
         ),
+        Mistake("K tail", _A, "mask=m < M, other=0.0)", _K_TAIL),
+        Mistake("K tail of b", _B, "mask=n < N, other=0.0)", _K_TAIL),
         Mistake(
-            "K tail",
-            _A,
-            "mask=m < M, other=0.0)",
-            "The last step along K takes more than there is: behind the end of a row of a stands the next row. Mask k as well.",
+            "inputs rounded to fp16",
+            "c = tl.dot(a, b, c,",
+            "c = tl.dot(a.to(tl.float16), b.to(tl.float16), c,",
+            "fp32 inputs were rounded to fp16 before the product. Give them to tl.dot as they are.",
         ),
         Mistake(
             "K tail left out",
@@ -113,7 +122,7 @@ PRACTICE = Variant(
             "store not masked",
             "tl.store(c_ptr + m * N + n, c, mask=(m < M) & (n < N))",
             "tl.store(c_ptr + m * N + n, c, mask=m < M)",
-            "A tile that hangs over the right edge wrote into the next row. Mask the store on both axes.",
+            "A tile that hangs over an edge wrote into the next row, or behind the matrix. Mask the store on both axes.",
         ),
     ),
 )  # fmt: skip
@@ -167,7 +176,7 @@ TILE_PRODUCT = Coding(
                     "K tail",
                     _A + "\n        b = tl.load(b_ptr + k[:, None] * N + n, " + _B,
                     "mask=m < M, other=0.0)\n        b = tl.load(b_ptr + k[:, None] * N + n, mask=n < N, other=0.0)",
-                    "The last step along K takes more than there is: behind the matrices lies foreign memory. Mask k too.",
+                    _K_TAIL,
                 ),
             ),
         ),

@@ -10,7 +10,7 @@ from labs.course.twist import twist
 
 SOLUTION = '''
 def traffic(B, T, H, N, M, tile, number):
-    """Bytes that the attention of part 3 moves between memory and the chip, read and written together.
+    """Bytes that the attention of part 4 moves between memory and the chip, read and written together.
 
     B, T, H, N, M    sizes: batch, positions, heads, width of queries and keys, width of values
     tile             queries, and keys, in a tile
