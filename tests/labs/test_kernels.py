@@ -61,7 +61,14 @@ def test_a_write_beside_a_tensor_is_seen(body):
     assert _tried(body)["error"] == "IndexError: a kernel wrote outside its tensors"
 
 
-@pytest.mark.parametrize("access", ["tl.load(x_ptr + n + 100_000_000)", "tl.store(out_ptr + n * 1_000_000_000, n)", "tl.atomic_add(out_ptr + n * 1_000_000_000, 1.0)"])
+@pytest.mark.parametrize(
+    "access",
+    [
+        "tl.load(x_ptr + n + 100_000_000)",
+        "tl.store(out_ptr + n * 1_000_000_000, n)",
+        "tl.atomic_add(out_ptr + n * 1_000_000_000, 1.0)",
+    ],
+)
 def test_an_access_far_outside_is_stopped_before_it_ends_the_process(access):
     assert _tried(f"a = {access}")["error"] == "IndexError: a kernel reached far outside its tensors"
 

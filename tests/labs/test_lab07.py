@@ -10,11 +10,13 @@ import torch
 
 import kimi_mini as km
 from kimi_mini.kernels.launch import interpreting
+from kimi_mini.labs import attempt, difference
 from kimi_mini.labs.kernels import count_traffic
 from kimi_mini.sandbox import SandboxUnavailable
 from labs.course import handin
-from labs.course.bake import function_of, measure
+from labs.course.bake import function_of, measure, outcomes
 from labs.course.find import ROOT, load_notebook, load_spec
+from labs.course.twist import changed
 from tests.labs.notebooks import worked
 
 SPEC = load_spec("lab07")
@@ -82,6 +84,7 @@ import torch
 from bench.gate import compile_only
 from labs.course.bake import function_of
 from labs.course.find import load_spec
+from labs.course.twist import changed
 
 for exercise in load_spec("lab07").coding:
     function, case = function_of(exercise.practice.solution), exercise.practice.cases(0)[-1]
@@ -101,6 +104,35 @@ def test_the_practice_kernels_compile_for_a_t4_and_an_h100_without_spills():
     )
     kernels = ["masked_add", "rms_norm", "tile_product", "online_attention", "attention_with_maxima"]
     assert done.stdout.splitlines() == [f"{name} {arch} 0" for name in kernels for arch in (75, 90)], done.stderr
+
+
+ELSEWHERE = [  # wrong answers that once passed, and what is said of them
+    ("masked_add", [("tl.load(y_ptr + n, mask=inside)", "tl.load(y_ptr + n)")], "read outside"),
+    ("masked_add", [("torch.empty_like(x_N)", "y_N")], "an argument was changed"),
+    ("rms_norm", [("inside, other=0.0)\n    x = x", "inside)\n    x = x")], "NaN"),
+    ("tile_product", [("(m < M) & (k[None, :] < K)", "k[None, :] < K")], "read outside"),
+    ("tile_product", [("c = tl.dot(a, b,", "c = tl.dot(a.to(tl.float16), b.to(tl.float16),")], ""),
+    ("attention_with_maxima", [("tl.max(largest, 0)", "tl.max(tl.max(logits, 1), 0)")], "result[1]"),
+    (
+        "attention_with_maxima",  # sequences of one head written over each other
+        [
+            ("B * H, grid[0])", "H, grid[0])"),
+            ("tl.program_id(1) * tl.num", "h * tl.num"),
+            (".view(B, H, -1).amax((0, 2))", ".amax(1)"),
+        ],
+        "result[1]",
+    ),
+]
+
+
+@interpreted
+@pytest.mark.parametrize(("name", "patches", "said"), ELSEWHERE)
+def test_wrong_answers_that_once_passed_do_not(name, patches, said):
+    practice = SPEC[name].practice
+    wrong = function_of(changed(practice.solution, *patches))
+    for check in (outcomes(SPEC[name], practice), measure(practice, practice.cases(9), [])):
+        found = [difference(case["expected"], attempt(wrong, case["case"])) for case in check["cases"]]
+        assert any(text and said in text for text in found), found
 
 
 def test_without_triton_the_reader_is_told_where_to_go(monkeypatch):
@@ -136,3 +168,6 @@ def test_in_the_sandbox_a_later_kernel_of_the_same_name_takes_no_place():
         pytest.skip(str(error))
     helper = "def helper(N):\n    return triton.cdiv(N, 16)"  # what stands below still is known above
     assert marked(imports, answer.replace("triton.cdiv(N, 16)", "helper(N)"), helper) == (right, [])
+    assert marked(CELLS["imports"], CELLS["example"], answer) == (right, []), (
+        "no remark for who did nothing wrong"
+    )

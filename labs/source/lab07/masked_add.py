@@ -85,7 +85,7 @@ PRACTICE = Variant(
             "loads not masked",
             "x = tl.load(x_ptr + n, mask=inside)",
             "x = tl.load(x_ptr + n)",
-            "The store is masked, and a load is not: it reads what lies behind the vector. The sum is right all the same, until "
+            "The store is masked, and a load is not: it reads what lies behind the vector. The sum is right, until "
             "no memory is there. Mask every load.",
         ),
         Mistake(

@@ -67,7 +67,9 @@ def cases(seed: int, turn_a: bool = False, turn_b: bool = False) -> tuple[Case, 
 
 _A = "mask=(m < M) & (k[None, :] < K), other=0.0)"
 _B = "mask=(k[:, None] < K) & (n < N), other=0.0)"
-_K_TAIL = "The last step along K takes more than there is: behind a row of a stands the next row, behind b nothing. Mask k in both."
+_K_TAIL = (
+    "The last step along K takes more than there is: behind a row of a stands the next row, behind b nothing. Mask k in both."
+)
 
 PRACTICE = Variant(
     "plain",
