@@ -168,6 +168,4 @@ def test_in_the_sandbox_a_later_kernel_of_the_same_name_takes_no_place():
         pytest.skip(str(error))
     helper = "def helper(N):\n    return triton.cdiv(N, 16)"  # what stands below still is known above
     assert marked(imports, answer.replace("triton.cdiv(N, 16)", "helper(N)"), helper) == (right, [])
-    assert marked(CELLS["imports"], CELLS["example"], answer) == (right, []), (
-        "no remark for who did nothing wrong"
-    )
+    assert marked(CELLS["imports"], CELLS["example"], answer) == (right, []), "no remark for who did nothing wrong"
