@@ -112,6 +112,9 @@ ELSEWHERE = [  # wrong answers that once passed, and what is said of them
     ("rms_norm", [("inside, other=0.0)\n    x = x", "inside)\n    x = x")], "NaN"),
     ("tile_product", [("(m < M) & (k[None, :] < K)", "k[None, :] < K")], "read outside"),
     ("tile_product", [("c = tl.dot(a, b,", "c = tl.dot(a.to(tl.float16), b.to(tl.float16),")], ""),
+    ("online_attention", [("tl.maximum(largest, tl.max(logits, 1))", "tl.max(logits, 1)")], "NaN"),
+    ("online_attention", [('tl.full((TILE,), float("-inf"), tl.float32)', "tl.zeros((TILE,), tl.float32)")], "NaN"),
+    ("online_attention", [('tl.where(seen, logits, float("-inf"))', "tl.where(seen, logits, -100.0)")], "numbers are off"),
     ("attention_with_maxima", [("tl.max(largest, 0)", "tl.max(tl.max(logits, 1), 0)")], "result[1]"),
     (
         "attention_with_maxima",  # sequences of one head written over each other

@@ -92,7 +92,7 @@ PRACTICE = Variant(
             "written into x",
             "out_N = torch.empty_like(x_N)",
             "out_N = x_N",
-            "The sum was written over x, which the caller still needs. Make a new tensor.",
+            "The sum was written over an argument, which the caller still needs. Make a new tensor.",
         ),
         Mistake(
             "tail left out",

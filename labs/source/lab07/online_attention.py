@@ -93,6 +93,13 @@ def packed(seed: int, name: str, *lengths: int, heads: int = 1, batch: int = 1, 
     q_BTHN, k_BTHN = (torch.randn(batch, tokens, h, 10, generator=gen) for h in (heads, heads // keys))
     if tokens > 18:
         k_BTHN[:, 16] = 2 * q_BTHN[:, 18, ::keys]
+    if (
+        size > 10
+    ):  # query 0 sees nothing but far below 0, and query 17 its largest in the first tile; none of it concerns query 18
+        q0, q17, q18 = (q_BTHN[:, t, ::keys] for t in (0, 17, 18))
+        k_BTHN[:, 0], k_BTHN[:, 3] = (
+            x - (x * q18).sum(-1, True) / (q18 * q18).sum(-1, True) * q18 for x in (-8 * q0, 20 * q17)
+        )
     v_BTHM = torch.randn(batch, tokens, heads // keys, 7, generator=gen)
     numbers = torch.arange(1, len(lengths) + 1)
     first_T = numbers.repeat_interleave(torch.tensor(lengths))
@@ -157,6 +164,12 @@ PRACTICE = Variant(
             "0 off in its place.",
         ),
         Mistake(
+            "largest of the tile alone",
+            "larger = tl.maximum(largest, tl.max(logits, 1))",
+            "larger = tl.max(logits, 1)",
+            "The largest of the last tile was taken off, not the largest so far: where it is far smaller, exp overflows.",
+        ),
+        Mistake(
             "scale twice",
             "tl.dot(q, tl.trans(k)",
             "tl.dot(q * scale, tl.trans(k)",
@@ -208,7 +221,7 @@ ONLINE_ATTENTION = Coding(
             "A query sees its own position and the five before it, as far as they are in its document, and nothing older.",
             (_RULE, "t - 5 <= s <= t and document[b, t] == document[b, s]"),
             (_SEEN, "(s[None, :] <= t[:, None]) & (s[None, :] >= t[:, None] - 5) & (document_s"),
-            besides=("only the last tile of keys",),
+            besides=("only the last tile of keys", "largest of the tile alone"),
             also=(
                 Mistake(
                     "window off by one",
