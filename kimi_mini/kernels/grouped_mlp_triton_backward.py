@@ -17,8 +17,8 @@ import triton.language as tl
 from torch import Tensor
 
 from . import launch
-from .grouped_mlp_triton import Plan, grouped
 from .launch import Config, blocks, choose
+from .row_tiles_triton import Plan, grouped
 
 # By prediction, not yet tuned on a device.
 D_HIDDEN = {

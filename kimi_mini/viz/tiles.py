@@ -148,7 +148,7 @@ def expert_tiles(load_E: Sequence[int], sizes: Sequence[int] = (16, 32, 64, 128)
 
     def title(size: int) -> str:
         used = sum(tiles(size))
-        bound = -(-assigned // size) + min(len(load_E), assigned)  # as grouped_mlp_triton has it
+        bound = -(-assigned // size) + min(len(load_E), assigned)  # as row_tiles_triton has it
         padding = used * size / assigned - 1
         return f"Tiles of {size} rows: {used} tiles in use, {padding:.0%} padding; the table has room for {bound}"
 

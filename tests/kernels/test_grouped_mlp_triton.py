@@ -157,8 +157,9 @@ def test_the_models_layer_runs_on_them():
 
 
 def test_every_product_walks_the_same_row_tiles():
-    from kimi_mini.kernels.grouped_mlp_triton import BY_ROW, GATE_UP
+    from kimi_mini.kernels.grouped_mlp_triton import GATE_UP
     from kimi_mini.kernels.grouped_mlp_triton_backward import D_HIDDEN
+    from kimi_mini.kernels.row_tiles_triton import BY_ROW
 
     for row, config in BY_ROW.items():
         assert config.tiles["BLOCK_M"] == GATE_UP[row].tiles["BLOCK_M"] == D_HIDDEN[row].tiles["BLOCK_M"]
@@ -217,20 +218,28 @@ def check(form):
 
 
 def check_backward(form):
-    from kimi_mini.kernels import grouped_mlp_triton_backward
+    from kimi_mini.kernels import grouped_mlp_triton
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grouped_mlp_triton_backward, "backward", form.backward)
+        patch.setattr(grouped_mlp_triton, "backward", form.backward)
         assert_exact(Triton, *inputs(**SMALL))
 
 
+def check_tiles(form):
+    from kimi_mini.kernels import grouped_mlp_triton
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grouped_mlp_triton, "Plan", form.Plan)
+        check(grouped_mlp_triton)
+
+
 MUTANTS = [
-    Mutant("grouped_mlp_triton", "last[None, :] <= tile_R1", "last[None, :] < tile_R1", check),
+    Mutant("row_tiles_triton", "last[None, :] <= tile_R1", "last[None, :] < tile_R1", check_tiles),
     Mutant("grouped_mlp_triton", "x_ptr + (assignment // K)", "x_ptr + (row // K)", check),
     Mutant("grouped_mlp_triton", "tl.sigmoid(gate) * up * weight[:, None]", "tl.sigmoid(gate) * up", check),
     Mutant("grouped_mlp_triton", "gate_ptrs + F * D", "gate_ptrs + 0 * D", check),
-    Mutant("grouped_mlp_triton", "    place = tl.load(order_ptr + row, mask=is_row, other=0)", "    place = row", check),
-    Mutant("grouped_mlp_triton", "tl.static_range(K)", "tl.static_range(K - 1)", check),
+    Mutant("row_tiles_triton", "    place = tl.load(order_ptr + row, mask=is_row, other=0)", "    place = row", check_tiles),
+    Mutant("row_tiles_triton", "tl.static_range(K)", "tl.static_range(K - 1)", check_tiles),
     Mutant("grouped_mlp_triton_backward", "dweight += tl.sum", "dweight = tl.sum", check_backward),
     Mutant("grouped_mlp_triton_backward", "(1.0 + gate * (1.0 - sigmoid))", "(1.0 - gate * (1.0 - sigmoid))", check_backward),
     Mutant("grouped_mlp_triton_backward", "(hidden * weight).to(dtype)", "hidden.to(dtype)", check_backward),
