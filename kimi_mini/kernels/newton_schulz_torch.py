@@ -7,8 +7,9 @@ For N = the short side, M = the long one and r = M / N, five steps cost in multi
   G_k+1 = P_k G_k P_k: all of them are polynomials of G_0, commute, and are symmetric. Iterate on N x N matrices alone,
   Q <- P Q and G <- (P G) P, and let X in at the ends: G_0 = X X^T, X <- Q X. Rounding can leave G_k a small negative
   eigenvalue, which each step multiplies by a^2 (11.9 for "muon") where X X^T would bring it back to zero: so after two
-  steps, and then after every three, Q X is multiplied out and G_0 computed anew. Errors are those of the direct form in fp32,
-  up to three times as large in fp16; bf16 is too coarse for it (0.14 where fp16 has 0.017: LOG.md).
+  steps, and then after every three, Q X is multiplied out and G_0 computed anew. Errors are up to three times those of the
+  direct form; bf16 is too coarse for it (0.14 where fp16 has 0.017: LOG.md), and in fp32 the direct form stays here, because
+  a whole Muon step gains 5 % and is then further from float64 than torch.optim.Muon's (bench row C5.fp32).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .newton_schulz_ref import normalised, step_coefficients
 
 Triples = list[tuple[float, float, float]]
 
-GRAM_ASPECT = 2.0  # the least r of the Gram form; on a CPU in fp32 it is 1.0x as fast at 1.5, 1.12-1.2x at 2, 1.4x at 3 and 4
+GRAM_ASPECT = 2.0  # the least r of the Gram form
 _SEGMENTS = (2, 3)  # steps of the Gram form before its first restart, and between later ones
 _CHUNK_BYTES = 2**20  # of matrices per batched product on a CPU: all at once would stream past its L2 cache
 
@@ -41,7 +42,7 @@ def newton_schulz(x_AB: Tensor, *, steps: int, coefficients: str, dtype: torch.d
 
 
 def _iterate(x_nAB: Tensor, triples: Triples) -> Tensor:
-    if takes_gram_form(x_nAB.shape, x_nAB.dtype, GRAM_ASPECT):
+    if x_nAB.dtype != torch.float32 and takes_gram_form(x_nAB.shape, x_nAB.dtype, GRAM_ASPECT):
         return gram_form(x_nAB, triples, _product, _polynomial)
     for a, b, c in triples:
         gram = _product(short_rows(x_nAB), short_rows(x_nAB))

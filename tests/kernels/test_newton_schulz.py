@@ -153,9 +153,10 @@ def test_restarts_keep_the_gram_form_from_growing_negative_eigenvalues(monkeypat
     assert condition == 10 or not (grown - exact).norm() <= 4 * off["ref"]
 
 
-def test_bf16_and_short_matrices_are_not_iterated_on_their_gram_matrix(monkeypatch):
+def test_bf16_fp32_and_short_matrices_are_not_iterated_on_their_gram_matrix(monkeypatch):
     monkeypatch.setattr(newton_schulz_torch, "gram_form", None)
-    kernels.newton_schulz(torch.randn(8, 64), dtype=torch.bfloat16)
-    kernels.newton_schulz(torch.randn(8, 12))
+    for dtype in (torch.bfloat16, torch.float32):
+        kernels.newton_schulz(torch.randn(8, 64), dtype=dtype)
+    kernels.newton_schulz(torch.randn(8, 12), dtype=torch.float64)
     with pytest.raises(TypeError):
-        kernels.newton_schulz(torch.randn(8, 64))
+        kernels.newton_schulz(torch.randn(8, 64), dtype=torch.float64)
