@@ -8,8 +8,8 @@ For N = the short side, M = the long one and r = M / N, five steps cost in multi
   Q <- P Q and G <- (P G) P, and let X in at the ends: G_0 = X X^T, X <- Q X. Rounding can leave G_k a small negative
   eigenvalue, which each step multiplies by a^2 (11.9 for "muon") where X X^T would bring it back to zero: so after two
   steps, and then after every three, Q X is multiplied out and G_0 computed anew. Errors are up to three times those of the
-  direct form; bf16 is too coarse for it (0.14 where fp16 has 0.017: LOG.md), and in fp32 the direct form stays here, because
-  a whole Muon step gains 5 % and is then further from float64 than torch.optim.Muon's (bench row C5.fp32).
+  direct form; bf16 is too coarse for it (0.14 where fp16 has 0.017: LOG.md), and in fp32 the direct form stays here: a
+  whole Muon step would gain a tenth, and be three times as far from float64 as torch.optim.Muon's (bench row C5.fp32).
 """
 
 from __future__ import annotations
