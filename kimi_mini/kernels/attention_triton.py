@@ -23,8 +23,8 @@ from torch.autograd.function import once_differentiable
 
 from ..checks import require
 from .attention_triton_backward import gradients
-from .launch import Config, blocks, choose, require_fit
-from .tiles import SPAN, finished, halves, heads_at_once, int32, load_tile, padded, place, precision, rows_of, span, store_tile
+from .launch import Config, blocks, choose, require_fit, rows_of
+from .tiles import SPAN, finished, halves, heads_at_once, int32, load_tile, log2_e, padded, place, precision, span, store_tile
 
 MAX_WIDTHS = 320  # of a key tile and a value tile together: 192 + 128 fill an H100's shared memory
 
@@ -104,7 +104,7 @@ def _forward(
     out = tl.zeros((T_BLOCK, M_BLOCK), tl.float32)
     total = tl.zeros((T_BLOCK,), tl.float32)
     peak = tl.full((T_BLOCK,), -float("inf"), tl.float32)
-    log2_scale = scale * 1.4426950408889634  # exp(x) = 2 ** (x log2(e))
+    log2_scale = scale * log2_e
     diagonal = (t_start + 1) // S_BLOCK * S_BLOCK  # keys before it are seen by every query of the tile
     out, total, peak = _walk(
         out, total, peak, q_first, q_rest, k_ptr, v_ptr, document_ptr, start, diagonal, t, t_document, T, k_row, v_row,

@@ -22,7 +22,20 @@ import triton.language as tl
 from torch import Tensor
 
 from .launch import Config, blocks, choose
-from .tiles import SPAN, finished, halves, heads_at_once, load_row, load_tile, padded, place, precision, span, store_tile
+from .tiles import (
+    SPAN,
+    finished,
+    halves,
+    heads_at_once,
+    load_row,
+    load_tile,
+    log2_e,
+    padded,
+    place,
+    precision,
+    span,
+    store_tile,
+)
 
 # By prediction, not yet tuned on a device.
 _QUERY_CONFIGS = {
@@ -111,7 +124,7 @@ def _queries(
         start, _ = span(document_ptr, tl.min(t_document, 0), tl.max(t_document, 0), 0, t_start, SPAN)
         start = start // S_BLOCK * S_BLOCK
 
-    log2_scale = scale * 1.4426950408889634
+    log2_scale = scale * log2_e
     diagonal = (t_start + 1) // S_BLOCK * S_BLOCK  # keys before it are seen by every query of the tile
     dq_first, dq_rest = _over_keys(
         dq_first, dq_rest, q_first, q_rest, dout, level, delta, k_ptr, v_ptr, document_ptr, start, diagonal, t, t_document, T,
@@ -197,7 +210,7 @@ def _keys(
         s_document = tl.load(document_ptr + tl.minimum(s, T - 1))
         _, stop = span(document_ptr, tl.min(s_document, 0), tl.max(s_document, 0), s_start, T, SPAN)
 
-    log2_scale = scale * 1.4426950408889634
+    log2_scale = scale * log2_e
     whole = tl.minimum(T // T_BLOCK, tl.cdiv(stop, T_BLOCK)) * T_BLOCK  # whole tiles of queries end before it
     diagonal = tl.minimum(tl.cdiv(s_start + S_BLOCK - 1, T_BLOCK) * T_BLOCK, T)  # queries from it on see every key of the tile
     dk_first, dk_rest, dv = _over_queries(

@@ -22,7 +22,7 @@ from torch import Tensor
 from ..checks import require
 from . import fp8
 from .fp8 import Block
-from .launch import Config, blocks, has_fp8, interpreting
+from .launch import Config, blocks, has_fp8, interpreting, rows_of
 
 # By prediction; not yet tuned on a device: 32 numbers a thread, loaded 16 bytes at a time; a 128x128 tile 64.
 _ROWS = Config({"TILES": 4}) if interpreting() else Config({"TILES": 32}, warps=4, stages=1)
@@ -122,18 +122,12 @@ def _dequantize(q_ptr, scale_ptr, out_ptr, rows, A, B, HEIGHT: tl.constexpr, HAR
     tl.store(out_ptr + at, x.to(out_ptr.dtype.element_ty), mask=inside)
 
 
-def _strided_rows(x_AB: Tensor) -> Tensor:
-    """[rows, columns] with contiguous rows: a view where strides allow it."""
-    x_AB = x_AB.flatten(0, -2)
-    return x_AB if x_AB.stride(-1) == 1 else x_AB.contiguous()
-
-
 def _rows(x_AB: Tensor, up_AB: Tensor | None) -> tuple[Tensor, Tensor]:
     q_AB = torch.empty(x_AB.shape, dtype=fp8.E4M3, device=x_AB.device)
     scale_Ab = torch.empty(fp8.scale_shape(x_AB.shape, (1, 128)), dtype=torch.float32, device=x_AB.device)
     if q_AB.numel() == 0:
         return q_AB, scale_Ab
-    x_AB, up_AB = _strided_rows(x_AB), None if up_AB is None else _strided_rows(up_AB)
+    x_AB, up_AB = (None if x is None else rows_of(x.flatten(0, -2)) for x in (x_AB, up_AB))
     _quantize_rows[(blocks(scale_Ab.numel(), _ROWS.tiles["TILES"]),)](
         x_AB, up_AB, q_AB.view(torch.uint8), scale_Ab, *x_AB.shape, x_AB.stride(0), 0 if up_AB is None else up_AB.stride(0),
         up_AB is not None, has_fp8(), **_ROWS.options(),
@@ -148,8 +142,7 @@ def quantize_fp8(x_AB: Tensor, block: Block) -> tuple[Tensor, Tensor]:
     q_AB = torch.empty(x_AB.shape, dtype=fp8.E4M3, device=x_AB.device)
     scale_ab = torch.empty(shape, dtype=torch.float32, device=x_AB.device)
     if q_AB.numel() > 0:
-        x_nAB = x_AB.reshape(-1, *x_AB.shape[-2:])
-        x_nAB = x_nAB if x_nAB.stride(-1) == 1 else x_nAB.contiguous()
+        x_nAB = rows_of(x_AB.reshape(-1, *x_AB.shape[-2:]))
         _quantize_squares[(scale_ab.numel(),)](
             x_nAB, q_AB.view(torch.uint8), scale_ab, *x_nAB.shape[1:], *x_nAB.stride()[:2], has_fp8(), **_SQUARES.options()
         )

@@ -24,8 +24,8 @@ from torch import Tensor
 
 from ..checks import require
 from . import attention_torch
-from .launch import Config, blocks, choose, require_fit
-from .tiles import load_tile, padded, precision, rows_of, store_tile
+from .launch import Config, blocks, choose, require_fit, rows_of
+from .tiles import load_tile, log2_e, padded, precision, store_tile
 
 MAX_WIDTH = 576  # of the latent's tile and the rotary key's together; 512 + 64 fill an H100's shared memory
 _PROCESSORS = 132  # of an H100; an A100 has 108, and neither is wrong for the other
@@ -70,7 +70,7 @@ def _split(
     out = tl.zeros((ROWS, C_BLOCK), tl.float32)
     total = tl.zeros((ROWS,), tl.float32)
     peak = tl.full((ROWS,), -float("inf"), tl.float32)
-    log2_scale = scale * 1.4426950408889634  # exp(x) = 2 ** (x log2(e))
+    log2_scale = scale * log2_e
     last = tl.minimum(visible, stop)  # the keys of each row end before it
     for s_start in range(start, stop, S_BLOCK):
         s = s_start + tl.arange(0, S_BLOCK)

@@ -99,3 +99,8 @@ def blocks(n: int, size: int) -> int:
 def next_power_of_2(n: int) -> int:
     """The smallest power of two that is at least n (tiles have such widths)."""
     return 1 << max(n - 1, 0).bit_length()
+
+
+def rows_of(x: Tensor) -> Tensor:
+    """x with columns side by side in memory, as the kernels read it: mostly x itself, whatever its other strides."""
+    return x if x.stride(-1) == 1 else x.contiguous()

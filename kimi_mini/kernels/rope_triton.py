@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ..checks import require
-from .launch import Config, blocks, interpreting, next_power_of_2
+from .launch import Config, blocks, interpreting, next_power_of_2, rows_of
 
 _TILE = 32 if interpreting() else 4096  # numbers a program; by prediction (32 a thread), not yet tuned on a device
 
@@ -51,7 +51,7 @@ def _rotate(
 
 
 def _turn(x_BTHR: Tensor, cos_BTP: Tensor, sin_BTP: Tensor, back: bool) -> Tensor:
-    x_BTHR = x_BTHR if x_BTHR.stride(-1) == 1 else x_BTHR.contiguous()
+    x_BTHR = rows_of(x_BTHR)
     B, T, H, R = x_BTHR.shape
     y_BTHR, config = torch.empty((B, T, H, R), dtype=x_BTHR.dtype, device=x_BTHR.device), _config(R)
     strides = (*x_BTHR.stride()[:3], cos_BTP.stride(0) if len(cos_BTP) > 1 else 0)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ..checks import require
-from .launch import Config, blocks, interpreting, next_power_of_2
+from .launch import Config, blocks, interpreting, next_power_of_2, rows_of
 
 _TILE = 64 if interpreting() else 4096  # numbers a program; by prediction (16 a thread), not yet tuned on a device
 
@@ -80,8 +80,7 @@ def _grid(T: int, F: int, config: Config) -> tuple[int, int]:
 
 
 def _rows(x_F: Tensor) -> Tensor:
-    x_TF = x_F.reshape(-1, x_F.shape[-1])  # a view where the layout allows it
-    return x_TF if x_TF.stride(1) == 1 else x_TF.contiguous()
+    return rows_of(x_F.reshape(-1, x_F.shape[-1]))  # views where the layout allows it
 
 
 def swiglu(gate_F: Tensor, up_F: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from .launch import PRECISION, interpreting, next_power_of_2
 _CACHED_BYTES = 32 * 2**20  # of keys and values at once in a GPU's second-level cache (an H100 has 50 MB, an A100 40)
 
 precision = tl.constexpr(PRECISION)
+log2_e = tl.constexpr(1.4426950408889634)  # exp(x) = 2 ** (x log2(e))
 SPAN = tl.constexpr(8 if interpreting() else 1024)  # tokens whose documents `span` reads at a time
 
 
@@ -28,11 +29,6 @@ def halves(width: int) -> tuple[int, int]:
     """Tile widths of the two parts of a row, the largest power of two and the rest; no rest is 0."""
     first = max(next_power_of_2(width + 1) // 2, 16)
     return first, padded(width - first) if width > first else 0
-
-
-def rows_of(x: Tensor) -> Tensor:
-    """x with columns side by side in memory, as the kernels read it: mostly x itself, whatever its other strides."""
-    return x if x.stride(-1) == 1 else x.contiguous()
 
 
 def heads_at_once(x_BTHN: Tensor, bytes_per_head: int) -> int:
